@@ -1,0 +1,81 @@
+# What a person does with this tree; every target does its own set-up.
+#   make demo    run a real experiment, watch it in a browser, print the best parameters
+#   make test    everything that CI runs: lints, layers, unit and outside tests
+#   make bench   figures, each beside its bare cost
+#   make lint    formatting, clippy, licences and dependencies, types of the web page
+#   make ui      build the web page that the binary carries
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+TOOLS := .cache/tools
+
+.PHONY: help demo demo-stop test bench lint ui build python browser deny rust-lint rust-test web-test
+
+help:
+	@sed -n 's/^#   //p' Makefile
+
+# --- set-up ---------------------------------------------------------------------------------
+
+UI_SOURCES := ui/openapi.json $(shell find ui/web -path ui/web/node_modules -prune -o -path ui/web/dist -prune -o -path ui/web/src/api/schema.ts -prune -o -type f -print 2>/dev/null)
+
+ui: ui/web/dist/index.html
+
+ui/web/node_modules/.package-lock.json: ui/web/package.json ui/web/package-lock.json
+	cd ui/web && npm ci --no-audit --no-fund
+	touch $@
+
+ui/web/dist/index.html: ui/web/node_modules/.package-lock.json $(UI_SOURCES)
+	cd ui/web && npm run build
+	touch $@
+
+python: $(VENV)/.ready
+
+$(VENV)/.ready: tests/requirements.txt
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	touch $@
+
+$(TOOLS)/bin/cargo-deny:
+	cargo install --quiet --locked --root $(TOOLS) cargo-deny@0.20.2
+
+browser: tests/browser/node_modules/.package-lock.json
+
+tests/browser/node_modules/.package-lock.json: tests/browser/package.json tests/browser/package-lock.json
+	cd tests/browser && npm ci --no-audit --no-fund
+	touch $@
+
+build: ui
+	cargo build --workspace --locked
+
+# --- what it is for -------------------------------------------------------------------------
+
+demo: build
+	examples/demo.sh start
+
+demo-stop:
+	examples/demo.sh stop
+
+# --- checks ---------------------------------------------------------------------------------
+
+test: lint rust-test web-test
+
+rust-test: build python browser
+	cargo test --workspace --locked
+
+web-test: ui
+	cd ui/web && npm test
+
+lint: rust-lint deny ui
+	cd ui/web && npm run lint
+
+rust-lint: ui
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+deny: $(TOOLS)/bin/cargo-deny
+	$(TOOLS)/bin/cargo-deny --locked check licenses bans sources
+
+bench: ui
+	cargo build --release --workspace --locked
+	bench/run.sh
