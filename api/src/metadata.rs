@@ -1,0 +1,40 @@
+//! Names that Katib gives to labels, annotations, finalizers, variables and containers, and ours.
+
+/// On suggestions, trials and pods: the experiment they belong to.
+pub const LABEL_EXPERIMENT: &str = "katib.kubeflow.org/experiment";
+/// On pods of a suggestion service: the suggestion they belong to.
+pub const LABEL_SUGGESTION: &str = "katib.kubeflow.org/suggestion";
+/// On pods: the trial they belong to.
+pub const LABEL_TRIAL: &str = "katib.kubeflow.org/trial";
+/// On pods of a suggestion service: the deployment they belong to.
+pub const LABEL_DEPLOYMENT: &str = "katib.kubeflow.org/deployment";
+/// On ConfigMaps: `trial-templates` offers them in the UI.
+pub const LABEL_COMPONENT: &str = "katib.kubeflow.org/component";
+
+/// Finalizer of an Experiment.
+pub const FINALIZER_EXPERIMENT: &str = "update-prometheus-metrics";
+/// Finalizer of a Trial: its observation log is deleted with it.
+pub const FINALIZER_TRIAL: &str = "clean-metrics-in-db";
+
+/// Variable that tells a trial's primary container the trial's name.
+pub const ENV_TRIAL_NAME: &str = "KATIB_TRIAL_NAME";
+/// Container under which clients ask for a trial's log (collectors StdOut and File).
+pub const CONTAINER_METRICS_LOGGER: &str = "metrics-logger-and-collector";
+/// Container of the other collectors.
+pub const CONTAINER_METRICS_COLLECTOR: &str = "metrics-collector";
+
+/// The value of a metric that was never reported.
+pub const UNAVAILABLE: &str = "unavailable";
+/// The time stamp of a value whose time is not known.
+pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
+
+/// On pods, put there by the trial controller: what is to be collected, as JSON of
+/// [`crate::metrics_collector::CollectorPlan`].
+pub const ANNOTATION_METRICS_COLLECTOR: &str = "diwan.dev/metrics-collector";
+/// On an Experiment: `"true"` stops running trials as soon as the goal is reached.
+pub const ANNOTATION_STOP_RUNNING_AT_GOAL: &str = "diwan.dev/stop-running-at-goal";
+
+/// Where the StdOut collector of Katib keeps the output.
+pub const DEFAULT_LOG_PATH: &str = "/var/log/katib/metrics.log";
+/// Where the TensorFlowEvent collector looks.
+pub const DEFAULT_TFEVENT_PATH: &str = "/var/log/katib/tfevent/";
