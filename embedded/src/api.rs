@@ -1,0 +1,374 @@
+//! The Kubernetes API below HTTP: what a request does to the store.
+//!
+//! Everything that writes goes through here, so every object gets its identity, defaults,
+//! validation, admission, generation and finalizers in the same way, whoever sends it.
+
+mod create;
+mod delete;
+mod update;
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_stream::stream;
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{Stream, stream::BoxStream};
+use jiff::Timestamp;
+use parking_lot::RwLock;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+pub(crate) use self::update::Revision;
+pub use self::{
+    delete::{DeleteOptions, Deletion, Propagation},
+    update::Subresource,
+};
+use crate::{
+    garbage, metadata,
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, Resource, SERVICE_ACCOUNTS},
+    schema::Schemas,
+    selector::Selector,
+    status::Status,
+    store::{Key, Object, OpenError, Store},
+    watch::{EventKind, WatchEvent},
+};
+
+/// Namespaces that are there from the start.
+const FIRST_NAMESPACES: [&str; 3] = ["default", "kube-system", "kubeflow"];
+
+/// What an API is opened with.
+#[derive(Clone)]
+pub struct Options {
+    /// The data directory; one process at a time uses it.
+    pub data: PathBuf,
+    /// What looks at objects before they are stored.
+    pub admission: Option<Arc<dyn Admission>>,
+}
+
+impl Options {
+    /// The data directory and nothing else.
+    pub fn new(data: impl Into<PathBuf>) -> Self {
+        Self {
+            data: data.into(),
+            admission: None,
+        }
+    }
+}
+
+/// What is about to happen to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// It is new.
+    Create,
+    /// It changes.
+    Update,
+}
+
+/// Looks at pods and at objects of our kinds before they are stored; may change or refuse them.
+#[async_trait]
+pub trait Admission: Send + Sync {
+    /// Changes `new`, or refuses it. `old` is there on updates. Not asked about status updates.
+    async fn admit(
+        &self,
+        operation: Operation,
+        resource: &'static Resource,
+        new: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status>;
+}
+
+/// Which part of a log is wanted.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct LogOptions {
+    /// Whether to wait for more until the container ends.
+    pub follow: bool,
+    /// Only as many of the last lines.
+    pub tail_lines: Option<u64>,
+    /// Only lines at most this many seconds old.
+    pub since_seconds: Option<i64>,
+    /// Only lines from then on.
+    pub since_time: Option<Timestamp>,
+    /// Whether each line starts with its time.
+    pub timestamps: bool,
+    /// At most as many bytes.
+    pub limit_bytes: Option<u64>,
+    /// The container's run before the current one.
+    pub previous: bool,
+}
+
+/// Gives the logs of pods.
+#[async_trait]
+pub trait PodLogs: Send + Sync {
+    /// Opens the log of a container; of the only one when none is named.
+    async fn open(
+        &self,
+        pod: &Value,
+        container: Option<&str>,
+        options: LogOptions,
+    ) -> Result<BoxStream<'static, Bytes>, Status>;
+}
+
+/// The Kubernetes API in process. Clones share one store.
+#[derive(Clone)]
+pub struct Api {
+    inner: Arc<Inner>,
+}
+
+/// What the clones of an [`Api`] share.
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) schemas: Schemas,
+    admission: RwLock<Option<Arc<dyn Admission>>>,
+    logs: RwLock<Option<Arc<dyn PodLogs>>>,
+}
+
+impl Api {
+    /// Opens the data directory and starts the garbage collector. To be called within a Tokio
+    /// runtime.
+    pub fn open(options: Options) -> Result<Self, OpenError> {
+        let schemas = Schemas::new();
+        let (store, hints) = Store::open(&options.data, seeds(&schemas))?;
+        let inner = Arc::new(Inner {
+            store,
+            schemas,
+            admission: RwLock::new(options.admission),
+            logs: RwLock::new(None),
+        });
+        tokio::spawn(garbage::collect(Arc::downgrade(&inner), hints));
+        Ok(Self { inner })
+    }
+
+    pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
+        Self { inner }
+    }
+
+    /// Sets what looks at objects before they are stored.
+    pub fn set_admission(&self, admission: Arc<dyn Admission>) {
+        *self.inner.admission.write() = Some(admission);
+    }
+
+    /// Sets who gives the logs of pods.
+    pub fn set_logs(&self, logs: Arc<dyn PodLogs>) {
+        *self.inner.logs.write() = Some(logs);
+    }
+
+    pub(crate) fn logs(&self) -> Option<Arc<dyn PodLogs>> {
+        self.inner.logs.read().clone()
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.inner.schemas
+    }
+
+    /// The object of a name. `namespace` is empty for cluster-wide kinds.
+    pub fn get(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<Value>> {
+        Some(self.object(resource, namespace, name)?.value.clone())
+    }
+
+    pub(crate) fn object(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Arc<Object>> {
+        self.store().get(resource.storage, namespace, name)
+    }
+
+    /// The objects of a kind, of one namespace or of all, and the version of the list, from which
+    /// [`Api::watch`] goes on.
+    pub fn list(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+    ) -> (Vec<Arc<Value>>, u64) {
+        self.store().read(|state| {
+            let objects = state.list(resource.storage, namespace);
+            (
+                objects.map(|object| object.value.clone()).collect(),
+                state.version(),
+            )
+        })
+    }
+
+    /// The objects of a kind that a selector selects, and the version of the list.
+    pub fn select(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+        selector: &Selector,
+    ) -> (Vec<Arc<Value>>, u64) {
+        let (objects, version) = self.select_objects(resource, namespace, selector);
+        (
+            objects.iter().map(|object| object.value.clone()).collect(),
+            version,
+        )
+    }
+
+    /// Selects through an index where there is one.
+    pub(crate) fn select_objects(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+        selector: &Selector,
+    ) -> (Vec<Arc<Object>>, u64) {
+        let storage = resource.storage;
+        self.store().read(|state| {
+            let matching = |object: &&Arc<Object>| selector.matches(&object.value);
+            let version = state.version();
+            if let (Some(name), Some(namespace)) = (selector.name(), namespace) {
+                let object = state.get(storage, namespace, name);
+                return (
+                    object.into_iter().filter(matching).cloned().collect(),
+                    version,
+                );
+            }
+            for (label, value) in selector.equalities() {
+                if let Some(labelled) = state.list_labelled(storage, namespace, label, value) {
+                    return (labelled.filter(matching).cloned().collect(), version);
+                }
+            }
+            (
+                state
+                    .list(storage, namespace)
+                    .filter(matching)
+                    .cloned()
+                    .collect(),
+                version,
+            )
+        })
+    }
+
+    /// The changes of a kind after a version, in one namespace or in all.
+    pub fn watch(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+        from: u64,
+    ) -> impl Stream<Item = WatchEvent> + Send + use<> {
+        let mut watcher = self.store().watch(resource.storage, from);
+        let namespace = namespace.map(str::to_owned);
+        stream! {
+            loop {
+                let events = match watcher.next().await {
+                    Ok(Some(events)) => events,
+                    Ok(None) => return,
+                    Err(_) => {
+                        yield WatchEvent::Expired;
+                        return;
+                    }
+                };
+                for event in events {
+                    let object = &event.object;
+                    if namespace.as_ref().is_some_and(|n| *n != object.key.namespace) {
+                        continue;
+                    }
+                    let value = object.value.clone();
+                    yield match event.kind {
+                        EventKind::Added => WatchEvent::Added(value),
+                        EventKind::Modified => WatchEvent::Modified(value),
+                        EventKind::Deleted => WatchEvent::Deleted(value),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Asks who admits objects of this kind.
+    async fn admit(
+        &self,
+        operation: Operation,
+        resource: &'static Resource,
+        new: &mut Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
+        if !resource.custom && resource.kind != "Pod" {
+            return Ok(());
+        }
+        let admission = self.inner.admission.read().clone();
+        match admission {
+            Some(admission) => admission.admit(operation, resource, new, old).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// What is there from the start.
+fn seeds(schemas: &Schemas) -> Vec<(Key, Value)> {
+    let mut seeds = Vec::new();
+    let mut add = |resource: &Resource, namespace: &str, name: &str, mut value: Value| {
+        identify(resource, &mut value, Timestamp::now());
+        let key = Key {
+            storage: resource.storage,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        seeds.push((key, value));
+    };
+    for name in FIRST_NAMESPACES {
+        let value = json!({
+            "metadata": { "name": name, "labels": { "kubernetes.io/metadata.name": name } },
+            "spec": { "finalizers": ["kubernetes"] },
+            "status": { "phase": "Active" },
+        });
+        add(&NAMESPACES, "", name, value);
+    }
+    for namespace in FIRST_NAMESPACES {
+        let value = json!({ "metadata": { "name": "default", "namespace": namespace } });
+        add(&SERVICE_ACCOUNTS, namespace, "default", value);
+    }
+    for definition in schemas.definitions() {
+        let name = metadata::name(definition).to_owned();
+        let mut definition = definition.clone();
+        definition["status"] = established(&definition);
+        add(&CUSTOM_RESOURCE_DEFINITIONS, "", &name, definition);
+    }
+    seeds
+}
+
+/// The status of a definition that is served.
+fn established(definition: &Value) -> Value {
+    let now = metadata::time(Timestamp::now());
+    let condition = |type_: &str, reason: &str, message: &str| {
+        json!({
+            "type": type_, "status": "True", "reason": reason, "message": message,
+            "lastTransitionTime": now,
+        })
+    };
+    let versions = definition["spec"]["versions"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    json!({
+        "conditions": [
+            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
+            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+        ],
+        "acceptedNames": definition["spec"]["names"],
+        "storedVersions": versions.map(|v| v["name"].clone()).collect::<Value>(),
+    })
+}
+
+/// Gives a new object its kind, identity and time, in the order in which Kubernetes writes them.
+fn identify(resource: &Resource, value: &mut Value, now: Timestamp) {
+    let Some(object) = value.as_object_mut() else {
+        return;
+    };
+    object.shift_remove("apiVersion");
+    object.shift_remove("kind");
+    object.shift_insert(0, "apiVersion".to_owned(), json!(resource.api_version()));
+    object.shift_insert(1, "kind".to_owned(), json!(resource.kind));
+    metadata::set(value, "uid", Uuid::new_v4().to_string());
+    metadata::set(value, "creationTimestamp", metadata::time(now));
+    if resource.counts_generations() {
+        metadata::set(value, "generation", 1);
+    }
+}

@@ -1,0 +1,224 @@
+//! Creating objects.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rand::RngExt;
+use serde_json::{Value, json};
+
+use super::{Api, Operation, identify};
+use crate::{
+    default, metadata,
+    resource::{NAMESPACES, Resource, SERVICE_ACCOUNTS},
+    status::Status,
+    store::{Change, Expect, Key, Object, Outcome},
+    validate,
+};
+
+/// Letters of generated names: no vowels and no digits that look like them, so no words.
+const SUFFIX_LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
+const SUFFIX_LENGTH: usize = 5;
+/// A longer prefix is cut so that the whole fits a label.
+const PREFIX_MAX: usize = 63 - SUFFIX_LENGTH;
+/// As many generated names are tried until one is free.
+const NAME_ATTEMPTS: usize = 8;
+
+impl Api {
+    /// Creates an object. `namespace` is empty for cluster-wide kinds.
+    pub async fn create(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        object: Value,
+    ) -> Result<Arc<Value>, Status> {
+        Ok(self
+            .create_object(resource, namespace, object, false)
+            .await?
+            .value
+            .clone())
+    }
+
+    pub(crate) async fn create_object(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        mut object: Value,
+        dry_run: bool,
+    ) -> Result<Arc<Object>, Status> {
+        prepare(resource, namespace, &mut object)?;
+        if metadata::name(&object).is_empty() && metadata::text(&object, "generateName").is_empty()
+        {
+            return Err(validate::name_required(resource));
+        }
+        let generated = metadata::name(&object).is_empty();
+        if generated {
+            let name = generate(metadata::text(&object, "generateName"));
+            metadata::set(&mut object, "name", name);
+        }
+        self.require_namespace(namespace)?;
+        default::apply(resource, &mut object);
+        let checked = self.check(resource, &object);
+        let admitted = self
+            .admit(Operation::Create, resource, &mut object, None)
+            .await;
+        Status::both(resource, metadata::name(&object), checked, admitted)?;
+        let mut attempts = if generated { NAME_ATTEMPTS } else { 1 };
+        loop {
+            let name = metadata::name(&object).to_owned();
+            match self
+                .put_new(resource, namespace, &name, &object, dry_run)
+                .await
+            {
+                Err(status) if status.reason == "AlreadyExists" && attempts > 1 => {
+                    attempts -= 1;
+                    let name = generate(metadata::text(&object, "generateName"));
+                    metadata::set(&mut object, "name", name);
+                }
+                result => {
+                    if result.is_ok() && resource == &NAMESPACES && !dry_run {
+                        self.create_service_account(&name).await;
+                    }
+                    return result;
+                }
+            }
+        }
+    }
+
+    async fn put_new(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        object: &Value,
+        dry_run: bool,
+    ) -> Result<Arc<Object>, Status> {
+        let key = Key {
+            storage: resource.storage,
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        if dry_run {
+            if self.object(resource, namespace, name).is_some() {
+                return Err(Status::already_exists(resource, name));
+            }
+            return Ok(Arc::new(Object::new(key, 0, object.clone())));
+        }
+        match self
+            .store()
+            .write(key, Expect::Absent, Change::Put(object.clone()))
+            .await
+        {
+            Outcome::Done(object) => Ok(object),
+            Outcome::Conflict => Err(Status::already_exists(resource, name)),
+            Outcome::NoNamespace => Err(Status::not_found(&NAMESPACES, namespace)),
+            Outcome::NamespaceEnds => Err(namespace_ends(resource, namespace, name)),
+            Outcome::Failed(why) => Err(Status::internal(why)),
+        }
+    }
+
+    /// Says early that the namespace is missing; the writer decides it again.
+    fn require_namespace(&self, namespace: &str) -> Result<(), Status> {
+        if namespace.is_empty() || self.object(&NAMESPACES, "", namespace).is_some() {
+            return Ok(());
+        }
+        Err(Status::not_found(&NAMESPACES, namespace))
+    }
+
+    /// Checks names, and the schema of our kinds or the rules of built-in ones.
+    pub(super) fn check(&self, resource: &'static Resource, object: &Value) -> Result<(), Status> {
+        let mut causes = validate::metadata(resource, object);
+        match self.schemas().custom(resource) {
+            Some(schema) => causes.extend(schema.validate(object)),
+            None => causes.extend(validate::builtin(resource, object)),
+        }
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(Status::invalid(resource, metadata::name(object), &causes))
+    }
+
+    /// Every namespace has an account that pods use unless told otherwise.
+    async fn create_service_account(&self, namespace: &str) {
+        let mut account = json!({ "metadata": { "name": "default", "namespace": namespace } });
+        identify(&SERVICE_ACCOUNTS, &mut account, Timestamp::now());
+        // The namespace may be gone again, or somebody was faster: both are fine.
+        let _ = self
+            .put_new(&SERVICE_ACCOUNTS, namespace, "default", &account, false)
+            .await;
+    }
+}
+
+/// Checks what the caller sent and gives the object its identity.
+fn prepare(resource: &'static Resource, namespace: &str, object: &mut Value) -> Result<(), Status> {
+    if !object.is_object() || metadata::of(object).is_none() {
+        return Err(Status::bad_request(
+            "the object and its metadata must be JSON objects",
+        ));
+    }
+    let own = metadata::namespace(object);
+    if resource.namespaced && !own.is_empty() && own != namespace {
+        return Err(Status::bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request",
+        ));
+    }
+    if !metadata::text(object, "resourceVersion").is_empty() {
+        return Err(Status::bad_request(
+            "resourceVersion should not be set on objects to be created",
+        ));
+    }
+    for field in [
+        "uid",
+        "creationTimestamp",
+        "generation",
+        "resourceVersion",
+        "selfLink",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "managedFields",
+        "namespace",
+    ] {
+        metadata::unset(object, field);
+    }
+    if resource.namespaced {
+        metadata::set(object, "namespace", namespace);
+    }
+    // A node reports what it is when it registers; all other status comes later.
+    if resource.status
+        && resource.kind != "Node"
+        && let Some(fields) = object.as_object_mut()
+    {
+        fields.shift_remove("status");
+    }
+    identify(resource, object, Timestamp::now());
+    Ok(())
+}
+
+fn generate(prefix: &str) -> String {
+    let mut end = prefix.len().min(PREFIX_MAX);
+    while !prefix.is_char_boundary(end) {
+        end -= 1;
+    }
+    let mut name = prefix[..end].to_owned();
+    let mut rng = rand::rng();
+    for _ in 0..SUFFIX_LENGTH {
+        name.push(char::from(
+            SUFFIX_LETTERS[rng.random_range(0..SUFFIX_LETTERS.len())],
+        ));
+    }
+    name
+}
+
+fn namespace_ends(resource: &Resource, namespace: &str, name: &str) -> Status {
+    let why = format!(
+        "unable to create new content in namespace {namespace} because it is being terminated"
+    );
+    let mut status = Status::forbidden(resource, name, &why);
+    if let Some(details) = &mut status.details {
+        details["causes"] = json!([{
+            "reason": "NamespaceTerminating",
+            "message": format!("namespace {namespace} is being terminated"),
+            "field": "metadata.namespace",
+        }]);
+    }
+    status
+}

@@ -1,0 +1,245 @@
+//! Changing objects.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::{Api, Operation};
+use crate::{
+    default, metadata,
+    resource::Resource,
+    status::Status,
+    store::{Change, Expect, Object, Outcome},
+    validate::{self, immutable},
+};
+
+/// Which part of an object a request is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subresource {
+    /// All but the status, where the kind has a status subresource.
+    None,
+    /// Only the status.
+    Status,
+}
+
+/// What a change starts from.
+#[derive(Clone, Debug)]
+pub(crate) enum Revision {
+    /// The object becomes this. It holds only for the version that the object names, if any.
+    Replace(Value),
+    /// The object stays as it is.
+    Unchanged,
+}
+
+impl Api {
+    /// Changes an object in place. `change` edits it and returns whether anything is to be
+    /// written; it is called again when somebody else was faster, so no update is lost and none
+    /// conflicts. Returns the object as it is afterwards, or `None` when there is none.
+    pub async fn modify(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        subresource: Subresource,
+        mut change: impl FnMut(&mut Value) -> bool + Send,
+    ) -> Result<Option<Arc<Value>>, Status> {
+        let result = self
+            .update_object(resource, namespace, name, subresource, false, |current| {
+                let mut new = current.clone();
+                if !change(&mut new) {
+                    return Ok(Revision::Unchanged);
+                }
+                metadata::unset(&mut new, "resourceVersion");
+                Ok(Revision::Replace(new))
+            })
+            .await;
+        match result {
+            Ok(object) => Ok(Some(object.value.clone())),
+            Err(status) if status.reason == "NotFound" => Ok(None),
+            Err(status) => Err(status),
+        }
+    }
+
+    /// Changes an object to what `revise` makes of it. A revision without a resource version is
+    /// made again when somebody else was faster; one with a stale version is a conflict.
+    pub(crate) async fn update_object(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        name: &str,
+        subresource: Subresource,
+        dry_run: bool,
+        mut revise: impl FnMut(&Value) -> Result<Revision, Status> + Send,
+    ) -> Result<Arc<Object>, Status> {
+        loop {
+            let Some(current) = self.object(resource, namespace, name) else {
+                return Err(Status::not_found(resource, name));
+            };
+            let Revision::Replace(mut new) = revise(&current.value)? else {
+                return Ok(current);
+            };
+            if !new.is_object() || metadata::of(&mut new).is_none() {
+                return Err(Status::bad_request(
+                    "the object and its metadata must be JSON objects",
+                ));
+            }
+            let wanted = metadata::text(&new, "resourceVersion").to_owned();
+            if !wanted.is_empty() && wanted != current.version.to_string() {
+                return Err(Status::conflict(resource, name));
+            }
+            check_identity(resource, &current.value, &new)?;
+            merge(resource, subresource, &current.value, &mut new);
+            default::apply(resource, &mut new);
+            if new == *current.value {
+                return Ok(current);
+            }
+            let checked = self.check_update(resource, subresource, &current.value, &new);
+            if subresource == Subresource::Status {
+                checked?;
+            } else {
+                let old = Some(&*current.value);
+                let admitted = self.admit(Operation::Update, resource, &mut new, old).await;
+                Status::both(resource, name, checked, admitted)?;
+                // Admission may have put back what the request left out.
+                if new == *current.value {
+                    return Ok(current);
+                }
+            }
+            count_generation(resource, &current.value, &mut new);
+            let change = if is_finished(resource, &new) {
+                Change::Remove(new)
+            } else {
+                Change::Put(new)
+            };
+            if dry_run {
+                let (Change::Put(new) | Change::Remove(new)) = change;
+                return Ok(Arc::new(Object::new(
+                    current.key.clone(),
+                    current.version,
+                    new,
+                )));
+            }
+            let expect = Expect::Version(current.version);
+            match self
+                .store()
+                .write(current.key.clone(), expect, change)
+                .await
+            {
+                Outcome::Done(object) => return Ok(object),
+                Outcome::Failed(why) => return Err(Status::internal(why)),
+                _ if wanted.is_empty() => {}
+                _ => return Err(Status::conflict(resource, name)),
+            }
+        }
+    }
+
+    fn check_update(
+        &self,
+        resource: &'static Resource,
+        subresource: Subresource,
+        old: &Value,
+        new: &Value,
+    ) -> Result<(), Status> {
+        self.check(resource, new)?;
+        if subresource == Subresource::Status {
+            return Ok(());
+        }
+        let mut causes = validate::new_finalizers(old, new);
+        causes.extend(immutable::changed(resource, old, new));
+        if causes.is_empty() {
+            return Ok(());
+        }
+        Err(Status::invalid(resource, metadata::name(new), &causes))
+    }
+}
+
+/// The identity of an object never changes.
+fn check_identity(resource: &Resource, old: &Value, new: &Value) -> Result<(), Status> {
+    let (ours, theirs) = (metadata::uid(old), metadata::uid(new));
+    if !theirs.is_empty() && ours != theirs {
+        let why = format!(
+            "Precondition failed: UID in precondition: {theirs}, UID in object meta: {ours}"
+        );
+        return Err(Status::conflict_because(
+            resource,
+            metadata::name(old),
+            &why,
+        ));
+    }
+    Ok(())
+}
+
+/// Takes over what the caller can't change, and the part that the request is not about.
+fn merge(resource: &Resource, subresource: Subresource, old: &Value, new: &mut Value) {
+    if subresource == Subresource::Status {
+        let status = new.get("status").cloned();
+        let managed = new.pointer("/metadata/managedFields").cloned();
+        new.clone_from(old);
+        if let Some(object) = new.as_object_mut() {
+            match status {
+                Some(status) => object.insert("status".to_owned(), status),
+                None => object.shift_remove("status"),
+            };
+        }
+        if let Some(managed) = managed {
+            metadata::set(new, "managedFields", managed);
+        }
+        return;
+    }
+    for field in [
+        "uid",
+        "name",
+        "namespace",
+        "creationTimestamp",
+        "generation",
+        "generateName",
+        "resourceVersion",
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+    ] {
+        match old["metadata"].get(field) {
+            Some(value) => metadata::set(new, field, value.clone()),
+            None => metadata::unset(new, field),
+        }
+    }
+    metadata::unset(new, "selfLink");
+    let Some(object) = new.as_object_mut() else {
+        return;
+    };
+    object.insert("apiVersion".to_owned(), old["apiVersion"].clone());
+    object.insert("kind".to_owned(), old["kind"].clone());
+    if resource.status {
+        match old.get("status") {
+            Some(status) => object.insert("status".to_owned(), status.clone()),
+            None => object.shift_remove("status"),
+        };
+    }
+}
+
+/// Counts the generation up when anything but metadata and status has changed.
+fn count_generation(resource: &Resource, old: &Value, new: &mut Value) {
+    if !resource.counts_generations() {
+        return;
+    }
+    let counted = |field: &&String| !matches!(field.as_str(), "metadata" | "status");
+    let (before, after) = (old.as_object(), new.as_object());
+    let mut fields = before
+        .into_iter()
+        .chain(after)
+        .flat_map(|object| object.keys());
+    if fields.any(|field| counted(&field) && old.get(field) != new.get(field)) {
+        let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+        metadata::set(new, "generation", json!(generation));
+    }
+}
+
+/// Whether nothing holds an object any more that is being deleted.
+fn is_finished(resource: &Resource, object: &Value) -> bool {
+    metadata::is_deleting(object)
+        && metadata::finalizers(object).is_empty()
+        && object["metadata"]["deletionGracePeriodSeconds"]
+            .as_i64()
+            .unwrap_or(0)
+            == 0
+        && !super::delete::waits_for_content(resource, object)
+}

@@ -1,0 +1,62 @@
+//! Fields that get a value when the client leaves them out, as Kubernetes gives it.
+
+mod job;
+mod pod;
+mod secret;
+mod service;
+
+use serde_json::{Map, Value, json};
+
+use crate::{metadata, resource::Resource};
+
+/// Sets what is left out. Does nothing to an object that has its defaults.
+pub(crate) fn apply(resource: &Resource, object: &mut Value) {
+    match resource.kind {
+        "Pod" => pod::apply(object),
+        "Job" => job::apply(object),
+        "Secret" => secret::apply(object),
+        "Service" => service::apply(object),
+        "Namespace" => namespace(object),
+        _ => {}
+    }
+}
+
+fn namespace(object: &mut Value) {
+    let name = metadata::name(object).to_owned();
+    if let Some(labels) = metadata::of(object).and_then(|metadata| child(metadata, "labels")) {
+        labels.insert("kubernetes.io/metadata.name".to_owned(), json!(name));
+    }
+    let Some(fields) = object.as_object_mut() else {
+        return;
+    };
+    set(fields, "spec", json!({ "finalizers": ["kubernetes"] }));
+    if fields["spec"].as_object().is_some_and(Map::is_empty) {
+        fields["spec"] = json!({ "finalizers": ["kubernetes"] });
+    }
+    set(fields, "status", json!({ "phase": "Active" }));
+}
+
+/// Sets a field that is absent or null.
+fn set(fields: &mut Map<String, Value>, field: &str, value: Value) {
+    if fields.get(field).is_none_or(Value::is_null) {
+        fields.insert(field.to_owned(), value);
+    }
+}
+
+/// An object in a field, made when absent; `None` when something else is there.
+fn child<'a>(
+    fields: &'a mut Map<String, Value>,
+    field: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    set(fields, field, Value::Object(Map::new()));
+    fields.get_mut(field)?.as_object_mut()
+}
+
+/// The objects in a list.
+fn each<'a>(
+    fields: &'a mut Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = &'a mut Map<String, Value>> {
+    let list = fields.get_mut(field).and_then(Value::as_array_mut);
+    list.into_iter().flatten().filter_map(Value::as_object_mut)
+}

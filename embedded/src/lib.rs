@@ -1,0 +1,47 @@
+//! The Kubernetes API for one machine: objects in SQLite, served to `kube::Client` in process and
+//! to `kubectl` and any other client over TLS.
+//!
+//! [`Api`] is the API below HTTP, [`service`] the same over HTTP requests without a socket.
+
+mod api;
+mod browser_auth;
+mod default;
+mod discovery;
+mod event_view;
+mod garbage;
+mod host_check;
+mod json_path;
+mod kubeconfig;
+mod listener;
+mod metadata;
+mod openapi;
+mod patch;
+mod private_file;
+pub mod resource;
+mod rest;
+mod schema;
+mod selector;
+mod status;
+mod store;
+mod table;
+mod tls;
+mod validate;
+mod watch;
+
+pub use self::{
+    api::{
+        Admission, Api, DeleteOptions, Deletion, LogOptions, Operation, Options, PodLogs,
+        Propagation, Subresource,
+    },
+    browser_auth::BrowserAuth,
+    host_check::Hosts,
+    kubeconfig::write_kubeconfig,
+    listener::{listen, serve},
+    resource::Resource,
+    rest::{Service, service},
+    selector::Selector,
+    status::{Cause, Status},
+    store::OpenError,
+    tls::{Credentials, CredentialsError},
+    watch::WatchEvent,
+};

@@ -1,0 +1,169 @@
+//! The API over HTTP: what a request asks for, and how the answer is written.
+
+mod accept;
+mod body;
+mod deletion;
+mod field_validation;
+mod log;
+mod path;
+mod protobuf;
+mod query;
+mod read;
+pub(crate) mod reply;
+mod review;
+mod watch;
+mod write;
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Method, Request, Response, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+
+pub(crate) use self::read::partial;
+use self::{
+    accept::Form,
+    path::{Route, Target},
+    query::Query,
+};
+use crate::{Status, api::Api, discovery, openapi};
+
+/// Bodies of requests are at most so large, as kube-apiserver has it.
+const BODY_LIMIT: usize = 3 << 20;
+
+/// The API as a tower service over HTTP requests, for a `kube::Client` in process and for the
+/// listener.
+#[derive(Clone)]
+pub struct Service {
+    api: Api,
+}
+
+/// The API as a service: `kube::Client::new(service(api), "default")` works on it directly.
+pub fn service(api: Api) -> Service {
+    Service { api }
+}
+
+impl<B> tower::Service<Request<B>> for Service
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let api = self.api.clone();
+        Box::pin(async move {
+            Ok(answer(&api, request)
+                .await
+                .unwrap_or_else(|status| reply::failure(&status)))
+        })
+    }
+}
+
+/// What a request asks for, read once.
+struct Call<'a> {
+    api: &'a Api,
+    target: Target,
+    query: Query,
+    accept: &'a str,
+    content_type: &'a str,
+    body: Bytes,
+}
+
+impl Call<'_> {
+    /// The form of the answer.
+    fn form(&self) -> Result<Form, Status> {
+        Form::negotiate(self.accept)
+    }
+}
+
+async fn answer<B>(api: &Api, request: Request<B>) -> Result<Response<Body>, Status>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let (parts, body) = request.into_parts();
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|v| v.to_str().ok())
+            .unwrap_or_default()
+    };
+    let accept = text(header::ACCEPT);
+    let query = Query::parse(&parts.uri)?;
+    match path::parse(parts.uri.path())? {
+        Route::Resource(target) => {
+            let body = collect(body).await?;
+            let content_type = text(header::CONTENT_TYPE);
+            let call = Call {
+                api,
+                target,
+                query,
+                accept,
+                content_type,
+                body,
+            };
+            dispatch(&parts.method, &call).await
+        }
+        Route::Review(kind) => {
+            if parts.method != Method::POST {
+                return Err(Status::method_not_allowed());
+            }
+            review::answer(kind, &collect(body).await?, text(header::CONTENT_TYPE))
+        }
+        other if parts.method != Method::GET && parts.method != Method::HEAD => {
+            drop(other);
+            Err(Status::method_not_allowed())
+        }
+        Route::Discovery(path) => discovery::answer(&path, accept),
+        Route::OpenApi(path) => openapi::answer(api.schemas(), &path),
+        Route::Version => Ok(reply::json(200, &discovery::version())),
+        Route::Health => Ok(reply::text("ok")),
+    }
+}
+
+/// Sends a request about a kind to its verb.
+async fn dispatch(method: &Method, call: &Call<'_>) -> Result<Response<Body>, Status> {
+    let target = &call.target;
+    let named = target.name.is_some();
+    if target.resource.read_only && !matches!(*method, Method::GET | Method::HEAD) {
+        return Err(Status::method_not_allowed());
+    }
+    match (target.subresource.as_deref(), method.as_str()) {
+        (Some("log"), "GET") => log::answer(call).await,
+        (None | Some("status"), "GET" | "HEAD") if named => read::get(call),
+        (None, "GET" | "HEAD") => read::list(call),
+        (None, "POST") if !named => write::create(call).await,
+        (None | Some("status" | "finalize"), "PUT") if named => write::update(call).await,
+        (None | Some("status"), "PATCH") if named => write::patch(call).await,
+        (None, "DELETE") if named => deletion::one(call).await,
+        (None, "DELETE") => deletion::many(call).await,
+        _ => Err(Status::method_not_allowed()),
+    }
+}
+
+async fn collect<B>(body: B) -> Result<Bytes, Status>
+where
+    B: http_body::Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    match Limited::new(body, BODY_LIMIT).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Status::too_large(BODY_LIMIT)),
+        Err(error) => Err(Status::bad_request(format!("can't read the body: {error}"))),
+    }
+}

@@ -1,0 +1,181 @@
+//! Paths of the API.
+
+use crate::{
+    resource::{self, NAMESPACES, Resource},
+    status::Status,
+};
+
+/// What a path stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Objects of a kind.
+    Resource(Target),
+    /// The groups, versions and kinds below a path.
+    Discovery(String),
+    /// The OpenAPI index (empty) or the document of a group's version.
+    OpenApi(String),
+    /// A question about permissions, by its plural.
+    Review(&'static str),
+    /// The version of the server.
+    Version,
+    /// Whether the server is well.
+    Health,
+}
+
+/// Objects of a kind: all, those of a namespace, or one of them.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Target {
+    pub(super) resource: &'static Resource,
+    pub(super) namespace: Option<String>,
+    pub(super) name: Option<String>,
+    pub(super) subresource: Option<String>,
+}
+
+const REVIEWS: [&str; 2] = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
+
+impl Target {
+    /// The namespace, empty for cluster-wide kinds.
+    pub(super) fn namespace(&self) -> &str {
+        self.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The name, empty for a collection.
+    pub(super) fn name(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// Reads a path.
+pub(super) fn parse(path: &str) -> Result<Route, Status> {
+    let trimmed = path.trim_matches('/');
+    let parts: Vec<&str> = trimmed.split('/').collect();
+    match parts.as_slice() {
+        ["version"] => Ok(Route::Version),
+        ["healthz" | "livez" | "readyz", ..] => Ok(Route::Health),
+        ["openapi", "v3", rest @ ..] => Ok(Route::OpenApi(rest.join("/"))),
+        ["api" | "apis"] | ["api", "v1"] | ["apis", _] | ["apis", _, _] => {
+            Ok(Route::Discovery(trimmed.to_owned()))
+        }
+        ["api", version, rest @ ..] => target("", version, rest),
+        ["apis", "authorization.k8s.io", "v1", plural] => {
+            let known = REVIEWS.into_iter().find(|review| review == plural);
+            known.map(Route::Review).ok_or_else(Status::no_such_path)
+        }
+        ["apis", group, version, rest @ ..] => target(group, version, rest),
+        _ => Err(Status::no_such_path()),
+    }
+}
+
+fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
+    let (namespace, parts) = match parts {
+        ["namespaces", namespace, rest @ ..] if !matches!(rest, [] | ["status" | "finalize"]) => {
+            (Some((*namespace).to_owned()), rest)
+        }
+        _ => (None, parts),
+    };
+    let [plural, rest @ ..] = parts else {
+        return Err(Status::no_such_path());
+    };
+    let resource = resource::find(group, version, plural).ok_or_else(Status::no_such_path)?;
+    let (name, subresource) = match rest {
+        [] => (None, None),
+        [name] => (Some((*name).to_owned()), None),
+        [name, sub] if has_subresource(resource, sub) => {
+            (Some((*name).to_owned()), Some((*sub).to_owned()))
+        }
+        _ => return Err(Status::no_such_path()),
+    };
+    // A namespaced object is reached only through its namespace, a cluster-wide one never.
+    let misplaced = namespace.is_some() && !resource.namespaced
+        || namespace.is_none() && resource.namespaced && name.is_some();
+    if misplaced {
+        return Err(Status::no_such_path());
+    }
+    Ok(Route::Resource(Target {
+        resource,
+        namespace,
+        name,
+        subresource,
+    }))
+}
+
+fn has_subresource(resource: &Resource, name: &str) -> bool {
+    match name {
+        "status" => resource.status,
+        "log" => resource.kind == "Pod",
+        "finalize" => resource == &NAMESPACES,
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Route, parse};
+
+    #[track_caller]
+    fn check(
+        path: &str,
+        kind: &str,
+        namespace: Option<&str>,
+        name: Option<&str>,
+        sub: Option<&str>,
+    ) {
+        let Ok(Route::Resource(target)) = parse(path) else {
+            panic!("{path} is not a resource")
+        };
+        assert_eq!(
+            (
+                target.resource.kind,
+                target.namespace.as_deref(),
+                target.name.as_deref()
+            ),
+            (kind, namespace, name)
+        );
+        assert_eq!(target.subresource.as_deref(), sub);
+    }
+
+    #[test]
+    fn paths_lead_to_kinds() {
+        check("/api/v1/pods", "Pod", None, None, None);
+        check("/api/v1/namespaces/n/pods", "Pod", Some("n"), None, None);
+        check(
+            "/api/v1/namespaces/n/pods/p/log",
+            "Pod",
+            Some("n"),
+            Some("p"),
+            Some("log"),
+        );
+        check("/api/v1/namespaces", "Namespace", None, None, None);
+        check("/api/v1/namespaces/n", "Namespace", None, Some("n"), None);
+        check(
+            "/api/v1/namespaces/n/finalize",
+            "Namespace",
+            None,
+            Some("n"),
+            Some("finalize"),
+        );
+        check(
+            "/apis/kubeflow.org/v1beta1/namespaces/n/trials/t/status",
+            "Trial",
+            Some("n"),
+            Some("t"),
+            Some("status"),
+        );
+    }
+
+    #[test]
+    fn other_paths_are_not_found() {
+        for path in [
+            "/api/v1/pods/p",
+            "/api/v1/foos",
+            "/apis/kubeflow.org/v1/namespaces/n/trials",
+            "/api/v1/namespaces/n/nodes/x",
+            "/api/v1/namespaces/n/configmaps/c/status",
+            "/foo",
+            "/",
+            "/openapi/v2",
+        ] {
+            assert_eq!(parse(path).unwrap_err().code, 404, "{path}");
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Watching: the changes of a list as a stream of JSON documents.
+
+use std::{sync::Arc, time::Duration};
+
+use async_stream::stream;
+use axum::body::Body;
+use bytes::Bytes;
+use futures::Stream;
+use http::Response;
+use rand::RngExt;
+use serde_json::{Value, json};
+use tokio::time::{Instant, interval_at, sleep_until};
+
+use super::{Call, accept::Form, read, reply};
+use crate::{
+    api::Api,
+    event_view, metadata,
+    resource::Resource,
+    selector::Selector,
+    status::Status,
+    store::Object,
+    table,
+    watch::{Event, EventKind, Expired, Watcher},
+};
+
+/// How often a client that allows bookmarks gets one.
+const BOOKMARK_EVERY: Duration = Duration::from_mins(1);
+/// A watch without a timeout ends after this and up to as much again, as in kube-apiserver.
+const MIN_SECONDS: u64 = 1800;
+
+/// How the events of one watch are chosen and written.
+struct Lens {
+    api: Api,
+    resource: &'static Resource,
+    namespace: Option<String>,
+    selector: Selector,
+    form: Form,
+    include: table::Include,
+    /// Whether the next table tells its columns: the first one does.
+    columns: bool,
+}
+
+/// Answers with a stream of changes.
+pub(super) fn answer(call: &Call<'_>, selector: Selector) -> Result<Response<Body>, Status> {
+    let target = &call.target;
+    let asked: Option<u64> = call.query.number("resourceVersion")?;
+    let bookmarks = call.query.flag("allowWatchBookmarks");
+    let initial = initial_events(call, asked)?;
+    let mut lens = Lens {
+        api: call.api.clone(),
+        resource: target.resource,
+        namespace: target.namespace.clone(),
+        selector,
+        form: call.form()?,
+        include: table::Include::parse(call.query.get("includeObject")),
+        columns: true,
+    };
+    let namespace = target.namespace.as_deref();
+    let (objects, version) = call
+        .api
+        .select_objects(target.resource, namespace, &lens.selector);
+    let mut frames: Vec<Bytes> = Vec::new();
+    let from = if initial == Initial::None {
+        asked.filter(|asked| *asked != 0).unwrap_or(version)
+    } else {
+        frames.extend(objects.iter().map(|object| lens.frame("ADDED", object)));
+        version
+    };
+    if initial == Initial::WithEnd {
+        frames.push(lens.bookmark(version, true));
+    }
+    let seconds = match call.query.number::<u64>("timeoutSeconds")? {
+        Some(seconds) => seconds,
+        None => rand::rng().random_range(MIN_SECONDS..2 * MIN_SECONDS),
+    };
+    let end = Instant::now() + Duration::from_secs(seconds);
+    let watcher = call.api.store().watch(target.resource.storage, from);
+    let stream = frames_of(lens, watcher, frames, bookmarks, end);
+    Ok(reply::response(
+        200,
+        "application/json",
+        Body::from_stream(stream),
+    ))
+}
+
+/// Which objects a watch starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Initial {
+    /// None: the client has them.
+    None,
+    /// Those that are there.
+    Objects,
+    /// Those that are there, and a bookmark that says where they end.
+    WithEnd,
+}
+
+fn initial_events(call: &Call<'_>, asked: Option<u64>) -> Result<Initial, Status> {
+    let matched = call.query.get("resourceVersionMatch");
+    match call.query.get("sendInitialEvents") {
+        None if matched.is_some() => Err(Status::bad_request(
+            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless \
+             sendInitialEvents is provided",
+        )),
+        None if asked.is_none_or(|asked| asked == 0) => Ok(Initial::Objects),
+        Some(_) if matched != Some("NotOlderThan") => Err(Status::bad_request(
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        )),
+        Some("true" | "1") => Ok(Initial::WithEnd),
+        _ => Ok(Initial::None),
+    }
+}
+
+fn frames_of(
+    mut lens: Lens,
+    mut watcher: Watcher,
+    first: Vec<Bytes>,
+    bookmarks: bool,
+    end: Instant,
+) -> impl Stream<Item = Result<Bytes, std::convert::Infallible>> + Send {
+    stream! {
+        if !first.is_empty() {
+            yield Ok(Bytes::from(first.concat()));
+        }
+        let mut tick = interval_at(Instant::now() + BOOKMARK_EVERY, BOOKMARK_EVERY);
+        loop {
+            let events = tokio::select! {
+                events = watcher.next() => events,
+                _ = tick.tick() => {
+                    if bookmarks {
+                        yield Ok(lens.bookmark(watcher.cursor(), false));
+                    }
+                    continue;
+                }
+                () = sleep_until(end) => {
+                    if bookmarks {
+                        yield Ok(lens.bookmark(watcher.cursor(), false));
+                    }
+                    return;
+                }
+            };
+            match events {
+                Ok(Some(events)) => {
+                    let frames: Vec<Bytes> =
+                        events.iter().filter_map(|event| lens.event(event)).collect();
+                    if !frames.is_empty() {
+                        yield Ok(Bytes::from(frames.concat()));
+                    }
+                }
+                Ok(None) => return,
+                Err(Expired { asked, oldest }) => {
+                    let status = Status::expired(asked, oldest).to_value();
+                    yield Ok(document("ERROR", status.to_string().as_bytes()));
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl Lens {
+    /// What a client sees of a change: an object may come into view or leave it.
+    fn event(&mut self, event: &Event) -> Option<Bytes> {
+        let object = &event.object;
+        if self
+            .namespace
+            .as_ref()
+            .is_some_and(|n| *n != object.key.namespace)
+        {
+            return None;
+        }
+        let selects = |o: &Arc<Object>| self.selector.matches(&o.value);
+        let before = event.previous.as_ref().filter(|o| selects(o));
+        let now = event.kind != EventKind::Deleted && selects(object);
+        match (before, now) {
+            (None, true) => Some(self.frame("ADDED", object)),
+            (Some(_), true) => Some(self.frame("MODIFIED", object)),
+            (Some(_), false) if event.kind == EventKind::Deleted => {
+                Some(self.frame("DELETED", object))
+            }
+            (Some(before), false) => {
+                // As it was when it was last in view, at the version at which it left.
+                let left = Object::new(
+                    object.key.clone(),
+                    object.version,
+                    before.value.as_ref().clone(),
+                );
+                Some(self.frame("DELETED", &left))
+            }
+            (None, false) => None,
+        }
+    }
+
+    fn frame(&mut self, type_: &str, object: &Object) -> Bytes {
+        let value = match self.form {
+            Form::Table => {
+                let objects = [object.value.as_ref()];
+                let table = table::of(self.api.schemas(), self.resource, &objects, self.include);
+                let version = metadata::text(&object.value, "resourceVersion");
+                let value = table.to_value(version, self.columns);
+                self.columns = false;
+                value
+            }
+            Form::Metadata => read::partial(&object.value),
+            _ if event_view::is_view(self.resource) => {
+                event_view::from_stored(self.resource, &object.value).into_owned()
+            }
+            _ => return document(type_, &object.json),
+        };
+        document(type_, value.to_string().as_bytes())
+    }
+
+    fn bookmark(&self, version: u64, end_of_initial: bool) -> Bytes {
+        let mut metadata = json!({ "resourceVersion": version.to_string() });
+        if end_of_initial {
+            metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
+        }
+        let (api_version, kind) = match self.form {
+            Form::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata"),
+            Form::Table => ("meta.k8s.io/v1".to_owned(), "Table"),
+            _ => (self.resource.api_version(), self.resource.kind),
+        };
+        let mut object: Value =
+            json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
+        if self.form == Form::Table {
+            object["columnDefinitions"] = json!([]);
+            object["rows"] = json!([]);
+        } else if !self.resource.custom && self.resource.kind == "Pod" {
+            // Typed readers of pods want the fields that every pod has.
+            object["spec"] = json!({ "containers": [] });
+        } else if self.resource.kind == "Event" {
+            object["involvedObject"] = json!({});
+        }
+        document("BOOKMARK", object.to_string().as_bytes())
+    }
+}
+
+/// One document of the stream.
+fn document(type_: &str, object: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(object.len() + type_.len() + 24);
+    bytes.extend_from_slice(b"{\"type\":\"");
+    bytes.extend_from_slice(type_.as_bytes());
+    bytes.extend_from_slice(b"\",\"object\":");
+    bytes.extend_from_slice(object);
+    bytes.extend_from_slice(b"}\n");
+    Bytes::from(bytes)
+}

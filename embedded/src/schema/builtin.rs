@@ -1,0 +1,123 @@
+//! Schemas of built-in kinds, from the types of `k8s-openapi`.
+
+use k8s_openapi::{
+    api::{
+        batch::v1::Job,
+        coordination::v1::Lease,
+        core::v1::{ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount},
+        events::v1::Event as EventV1,
+    },
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+    apimachinery::pkg::apis::meta::v1::{DeleteOptions, ListMeta, ObjectMeta, Status},
+};
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value};
+
+use crate::resource::Resource;
+
+/// How one schema refers to another.
+pub(crate) const REFERENCE_PREFIX: &str = "#/components/schemas/";
+/// The schema of `metadata`.
+pub(super) const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/// One built-in kind: group, kind, name of its schema, and how to make it.
+type Row = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&mut SchemaGenerator),
+);
+
+const ROWS: &[Row] = &[
+    (
+        "",
+        "ConfigMap",
+        "io.k8s.api.core.v1.ConfigMap",
+        add::<ConfigMap>,
+    ),
+    ("", "Event", "io.k8s.api.core.v1.Event", add::<Event>),
+    (
+        "",
+        "Namespace",
+        "io.k8s.api.core.v1.Namespace",
+        add::<Namespace>,
+    ),
+    ("", "Node", "io.k8s.api.core.v1.Node", add::<Node>),
+    ("", "Pod", "io.k8s.api.core.v1.Pod", add::<Pod>),
+    ("", "Secret", "io.k8s.api.core.v1.Secret", add::<Secret>),
+    ("", "Service", "io.k8s.api.core.v1.Service", add::<Service>),
+    (
+        "",
+        "ServiceAccount",
+        "io.k8s.api.core.v1.ServiceAccount",
+        add::<ServiceAccount>,
+    ),
+    ("batch", "Job", "io.k8s.api.batch.v1.Job", add::<Job>),
+    (
+        "coordination.k8s.io",
+        "Lease",
+        "io.k8s.api.coordination.v1.Lease",
+        add::<Lease>,
+    ),
+    (
+        "events.k8s.io",
+        "Event",
+        "io.k8s.api.events.v1.Event",
+        add::<EventV1>,
+    ),
+];
+
+/// Only for the OpenAPI documents: definitions are large and nobody may write them here.
+const DEFINITION: Row = (
+    "apiextensions.k8s.io",
+    "CustomResourceDefinition",
+    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+    add::<CustomResourceDefinition>,
+);
+
+fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<T>();
+}
+
+/// The name of a kind's schema.
+pub(crate) fn name(resource: &Resource) -> Option<&'static str> {
+    let mut rows = ROWS.iter().chain([&DEFINITION]);
+    let (.., name, _) = rows.find(|row| row.0 == resource.group && row.1 == resource.kind)?;
+    Some(*name)
+}
+
+/// The schemas of the kinds of one group, or of all that can be written, by name.
+pub(crate) fn definitions(group: Option<&str>) -> Map<String, Value> {
+    let settings = SchemaSettings::draft2019_09().with(|settings| {
+        settings.definitions_path = "/components/schemas".into();
+        settings.meta_schema = None;
+    });
+    let mut generator = settings.into_generator();
+    add::<ObjectMeta>(&mut generator);
+    if group.is_some() {
+        add::<ListMeta>(&mut generator);
+        add::<DeleteOptions>(&mut generator);
+        add::<Status>(&mut generator);
+    }
+    let all = ROWS.iter().chain(group.map(|_| &DEFINITION));
+    for row in all.filter(|row| group.is_none_or(|group| group == row.0)) {
+        row.3(&mut generator);
+    }
+    generator.take_definitions(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OBJECT_META, definitions, name};
+    use crate::resource::ALL;
+
+    #[test]
+    fn every_built_in_kind_that_can_be_written_has_a_schema() {
+        let definitions = definitions(None);
+        assert!(definitions.contains_key(OBJECT_META));
+        for resource in ALL.into_iter().filter(|r| !r.custom && !r.read_only) {
+            let name = name(resource).unwrap();
+            assert!(definitions[name]["properties"].is_object(), "{name}");
+        }
+    }
+}

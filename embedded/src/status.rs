@@ -1,0 +1,274 @@
+//! The `Status` that Kubernetes answers when a request fails.
+
+use std::fmt::{self, Display, Formatter};
+
+use diwan_api::FieldErrors;
+use serde_json::{Map, Value, json};
+
+use crate::resource::Resource;
+
+/// Why a request failed, as Kubernetes says it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// The HTTP status code.
+    pub code: u16,
+    /// One word, such as `NotFound`.
+    pub reason: String,
+    /// A sentence for people.
+    pub message: String,
+    /// `details`, where there are any.
+    pub details: Option<Box<Value>>,
+}
+
+/// One reason among several why an object is invalid.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cause {
+    /// Path of the field.
+    pub field: String,
+    /// One word, such as `FieldValueRequired`.
+    pub reason: &'static str,
+    /// The text without the field.
+    pub message: String,
+}
+
+impl Status {
+    /// A failure with a code, a reason and a message.
+    pub fn new(code: u16, reason: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            reason: reason.into(),
+            message: message.into(),
+            details: None,
+        }
+    }
+
+    /// No such object.
+    pub fn not_found(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} {name:?} not found", resource.qualified());
+        Self::new(404, "NotFound", message).about(resource, name)
+    }
+
+    /// No such path.
+    pub fn no_such_path() -> Self {
+        let mut status = Self::new(
+            404,
+            "NotFound",
+            "the server could not find the requested resource",
+        );
+        status.details = Some(Box::new(json!({})));
+        status
+    }
+
+    /// An object of this name is there already.
+    pub fn already_exists(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} {name:?} already exists", resource.qualified());
+        Self::new(409, "AlreadyExists", message).about(resource, name)
+    }
+
+    /// The object has changed since it was read.
+    pub fn conflict(resource: &Resource, name: &str) -> Self {
+        Self::conflict_because(
+            resource,
+            name,
+            "the object has been modified; please apply your changes to the latest version and \
+             try again",
+        )
+    }
+
+    /// The object is not as the caller expects it.
+    pub fn conflict_because(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!(
+            "Operation cannot be fulfilled on {} {name:?}: {why}",
+            resource.qualified()
+        );
+        Self::new(409, "Conflict", message).about(resource, name)
+    }
+
+    /// The object breaks rules.
+    pub fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
+        let causes = causes
+            .iter()
+            .map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field }));
+        Self::invalid_because(resource, name, causes.collect())
+    }
+
+    fn invalid_because(resource: &Resource, name: &str, causes: Vec<Value>) -> Self {
+        let text = |cause: &Value| {
+            let part = |key: &str| cause[key].as_str().unwrap_or_default().to_owned();
+            format!("{}: {}", part("field"), part("message"))
+        };
+        let texts: Vec<String> = causes.iter().map(text).collect();
+        let list = match texts.as_slice() {
+            [one] => one.clone(),
+            several => format!("[{}]", several.join(", ")),
+        };
+        let message = format!("{} {name:?} is invalid: {list}", resource.qualified_kind());
+        let mut status = Self::new(422, "Invalid", message);
+        let mut details = named(resource, name);
+        details.insert("kind".to_owned(), json!(resource.kind));
+        details.insert("causes".to_owned(), Value::Array(causes));
+        status.details = Some(Box::new(Value::Object(details)));
+        status
+    }
+
+    /// Two verdicts on the same object as one, so that a user sees every error at once: what the
+    /// schema says, and what admission says of the fields that the schema has nothing against.
+    pub(crate) fn both(
+        resource: &Resource,
+        name: &str,
+        schema: Result<(), Self>,
+        admission: Result<(), Self>,
+    ) -> Result<(), Self> {
+        let (Err(schema), Err(admission)) = (&schema, &admission) else {
+            return schema.and(admission);
+        };
+        let mut causes = schema.causes();
+        let known: Vec<Value> = causes.iter().map(|cause| cause["field"].clone()).collect();
+        causes.extend(
+            admission
+                .causes()
+                .into_iter()
+                .filter(|c| !known.contains(&c["field"])),
+        );
+        Err(Self::invalid_because(resource, name, causes))
+    }
+
+    fn causes(&self) -> Vec<Value> {
+        let causes = self
+            .details
+            .as_ref()
+            .and_then(|details| details["causes"].as_array());
+        causes.cloned().unwrap_or_default()
+    }
+
+    /// The object breaks rules of ours.
+    pub fn invalid_fields(resource: &Resource, name: &str, errors: &FieldErrors) -> Self {
+        let causes: Vec<Cause> = errors
+            .0
+            .iter()
+            .map(|e| Cause {
+                field: e.field.clone(),
+                reason: e.kind.reason(),
+                message: e.message(),
+            })
+            .collect();
+        Self::invalid(resource, name, &causes)
+    }
+
+    /// The request makes no sense.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(400, "BadRequest", message)
+    }
+
+    /// The request has no valid token.
+    pub fn unauthorized() -> Self {
+        Self::new(401, "Unauthorized", "Unauthorized")
+    }
+
+    /// The request is understood and refused.
+    pub fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("{} {name:?} is forbidden: {why}", resource.qualified());
+        Self::new(403, "Forbidden", message).about(resource, name)
+    }
+
+    /// The method does not exist here.
+    pub fn method_not_allowed() -> Self {
+        let text = "the server does not allow this method on the requested resource";
+        let mut status = Self::new(405, "MethodNotAllowed", text);
+        status.details = Some(Box::new(json!({})));
+        status
+    }
+
+    /// None of the formats that the client accepts can be written.
+    pub fn not_acceptable(known: &str) -> Self {
+        let text = format!("only the following media types are accepted: {known}");
+        Self::new(406, "NotAcceptable", text)
+    }
+
+    /// The body is in a format that is not known here.
+    pub fn unsupported_media_type(known: &str) -> Self {
+        let text = format!(
+            "the body of the request was in an unknown format - accepted media types include: \
+             {known}"
+        );
+        Self::new(415, "UnsupportedMediaType", text)
+    }
+
+    /// The body is too large.
+    pub fn too_large(limit: usize) -> Self {
+        let text = format!("Request entity too large: limit is {limit}");
+        Self::new(413, "RequestEntityTooLarge", text)
+    }
+
+    /// The history does not reach back to the version.
+    pub fn expired(asked: u64, oldest: u64) -> Self {
+        Self::new(
+            410,
+            "Expired",
+            format!("too old resource version: {asked} ({oldest})"),
+        )
+    }
+
+    /// Something of ours broke.
+    pub fn internal(why: impl Display) -> Self {
+        Self::new(
+            500,
+            "InternalError",
+            format!("Internal error occurred: {why}"),
+        )
+    }
+
+    /// Names the object in the details.
+    fn about(mut self, resource: &Resource, name: &str) -> Self {
+        self.details = Some(Box::new(Value::Object(named(resource, name))));
+        self
+    }
+
+    /// The object on the wire.
+    pub fn to_value(&self) -> Value {
+        let mut value = json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Failure",
+            "message": self.message,
+            "reason": self.reason,
+        });
+        if let Some(details) = &self.details {
+            value["details"] = details.as_ref().clone();
+        }
+        value["code"] = json!(self.code);
+        value
+    }
+
+    /// The object that says that a deletion is done.
+    pub(crate) fn deleted(resource: &Resource, name: &str, uid: &str) -> Value {
+        let mut details = named(resource, name);
+        details.insert("uid".to_owned(), json!(uid));
+        json!({
+            "kind": "Status",
+            "apiVersion": "v1",
+            "metadata": {},
+            "status": "Success",
+            "details": details,
+        })
+    }
+}
+
+fn named(resource: &Resource, name: &str) -> Map<String, Value> {
+    let mut details = Map::new();
+    details.insert("name".to_owned(), json!(name));
+    if !resource.group.is_empty() {
+        details.insert("group".to_owned(), json!(resource.group));
+    }
+    details.insert("kind".to_owned(), json!(resource.plural));
+    details
+}
+
+impl Display for Status {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Status {}

@@ -1,0 +1,146 @@
+//! Tables: how kubectl shows objects to people.
+
+mod age;
+mod cells;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{json_path, metadata, resource::Resource, rest::partial, schema::Schemas};
+
+/// What a row holds beside its cells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Include {
+    /// Nothing.
+    None,
+    /// The object's metadata.
+    Metadata,
+    /// The object.
+    Object,
+}
+
+impl Include {
+    /// Reads the parameter `includeObject`.
+    pub(crate) fn parse(text: Option<&str>) -> Self {
+        match text {
+            Some("None") => Self::None,
+            Some("Object") => Self::Object,
+            _ => Self::Metadata,
+        }
+    }
+}
+
+/// One column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Column {
+    name: String,
+    type_: String,
+    /// 0: always shown; 1: with `-o wide`.
+    priority: i64,
+    description: String,
+}
+
+/// Columns and rows.
+pub(crate) struct Table {
+    columns: Vec<Column>,
+    rows: Vec<Value>,
+}
+
+/// The table of some objects of a kind, as they are stored.
+pub(crate) fn of(
+    schemas: &Schemas,
+    resource: &'static Resource,
+    objects: &[&Value],
+    include: Include,
+) -> Table {
+    let now = Timestamp::now();
+    let printed = schemas
+        .version(resource)
+        .and_then(|version| version["additionalPrinterColumns"].as_array());
+    let columns = match printed {
+        Some(printed) => custom_columns(printed),
+        None => cells::columns(resource),
+    };
+    let rows = objects
+        .iter()
+        .map(|object| {
+            let cells = match printed {
+                Some(printed) => custom_cells(printed, object, now),
+                None => cells::of(resource, object, now),
+            };
+            let mut row = json!({ "cells": cells });
+            match include {
+                Include::None => {}
+                Include::Metadata => row["object"] = partial(object),
+                Include::Object => row["object"] = (*object).clone(),
+            }
+            row
+        })
+        .collect();
+    Table { columns, rows }
+}
+
+impl Table {
+    /// The object on the wire.
+    pub(crate) fn to_value(&self, version: &str, with_columns: bool) -> Value {
+        let columns = self.columns.iter().filter(|_| with_columns).map(|column| {
+            let format = if column.name == "Name" { "name" } else { "" };
+            json!({
+                "name": column.name,
+                "type": column.type_,
+                "format": format,
+                "description": column.description,
+                "priority": column.priority,
+            })
+        });
+        json!({
+            "kind": "Table",
+            "apiVersion": "meta.k8s.io/v1",
+            "metadata": { "resourceVersion": version },
+            "columnDefinitions": columns.collect::<Value>(),
+            "rows": self.rows,
+        })
+    }
+}
+
+/// A column of built-in kinds.
+fn column(name: &str, priority: i64) -> Column {
+    Column {
+        name: name.to_owned(),
+        type_: "string".to_owned(),
+        priority,
+        description: String::new(),
+    }
+}
+
+fn custom_columns(printed: &[Value]) -> Vec<Column> {
+    let text = |column: &Value, field: &str| column[field].as_str().unwrap_or_default().to_owned();
+    let rest = printed.iter().map(|printed| Column {
+        name: text(printed, "name"),
+        type_: text(printed, "type"),
+        priority: printed["priority"].as_i64().unwrap_or(0),
+        description: text(printed, "description"),
+    });
+    std::iter::once(column("Name", 0)).chain(rest).collect()
+}
+
+fn custom_cells(printed: &[Value], object: &Value, now: Timestamp) -> Vec<Value> {
+    let mut cells = vec![json!(metadata::name(object))];
+    cells.extend(printed.iter().map(|column| {
+        let path = column["jsonPath"].as_str().unwrap_or_default();
+        let Some(value) = json_path::first(object, path) else {
+            return Value::Null;
+        };
+        if column["type"] == "date" {
+            return json!(age::since(value.as_str(), now));
+        }
+        match value {
+            Value::Object(_) | Value::Array(_) => json!(value.to_string()),
+            simple if column["type"] == "string" && !simple.is_string() => {
+                json!(simple.to_string())
+            }
+            simple => simple.clone(),
+        }
+    }));
+    cells
+}

@@ -1,0 +1,266 @@
+//! The rules of Kubernetes for names, labels and the built-in kinds that matter here.
+
+pub(crate) mod immutable;
+mod job;
+mod pod;
+
+use std::sync::LazyLock;
+
+use diwan_api::FieldError;
+use regex::Regex;
+use serde_json::Value;
+
+use crate::{
+    metadata,
+    resource::Resource,
+    status::{Cause, Status},
+};
+
+const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric \
+    characters, '-' or '.', and must start and end with an alphanumeric character (e.g. \
+    'example.com', regex used for validation is \
+    '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
+const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric \
+    characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or \
+    '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
+const LABEL_KEY: &str = "name part must consist of alphanumeric characters, '-', '_' or '.', and \
+    must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or \
+    '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
+const LABEL_VALUE: &str = "a valid label must be an empty string or consist of alphanumeric \
+    characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. \
+    'MyValue',  or 'my_value',  or '12345', regex used for validation is \
+    '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
+
+static SUBDOMAIN_PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        .expect("the pattern is valid")
+});
+static NAME_PATTERN: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$").expect("the pattern is valid")
+});
+
+/// An object without any name.
+pub(crate) fn name_required(resource: &Resource) -> Status {
+    let error = FieldError::required("metadata.name", "name or generateName is required");
+    Status::invalid(resource, "", &[cause(error)])
+}
+
+/// A field error as a cause of a status.
+pub(crate) fn cause(error: FieldError) -> Cause {
+    Cause {
+        reason: error.kind.reason(),
+        message: error.message(),
+        field: error.field,
+    }
+}
+
+/// The rules for `metadata` of every kind.
+pub(crate) fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
+    let mut errors = Vec::new();
+    let name = metadata::name(object);
+    let checked = if matches!(resource.kind, "Namespace" | "Service") {
+        label(name)
+    } else {
+        subdomain(name)
+    };
+    if let Some(detail) = checked {
+        errors.push(FieldError::invalid("metadata.name", name, detail));
+    }
+    labels(
+        "metadata.labels",
+        &object["metadata"]["labels"],
+        &mut errors,
+    );
+    for key in object["metadata"]["annotations"]
+        .as_object()
+        .into_iter()
+        .flat_map(|m| m.keys())
+    {
+        if let Some(detail) = qualified_name(&key.to_lowercase()) {
+            errors.push(FieldError::invalid("metadata.annotations", key, detail));
+        }
+    }
+    for (i, finalizer) in metadata::finalizers(object).into_iter().enumerate() {
+        if let Some(detail) = qualified_name(finalizer) {
+            let field = format!("metadata.finalizers[{i}]");
+            errors.push(FieldError::invalid(field, finalizer, detail));
+        }
+    }
+    for (i, owner) in metadata::owners(object).iter().enumerate() {
+        for field in ["apiVersion", "kind", "name", "uid"] {
+            if owner[field].as_str().is_none_or(str::is_empty) {
+                let path = format!("metadata.ownerReferences[{i}].{field}");
+                errors.push(FieldError::invalid(
+                    path,
+                    "",
+                    format!("{field} must not be empty"),
+                ));
+            }
+        }
+    }
+    errors.into_iter().map(cause).collect()
+}
+
+/// The rules of built-in kinds.
+pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
+    let mut errors = Vec::new();
+    match resource.kind {
+        "Pod" => pod::check(&object["spec"], "spec", &mut errors),
+        "Job" => job::check(&object["spec"], &mut errors),
+        "ConfigMap" => data_keys(object, &["data", "binaryData"], &mut errors),
+        "Secret" => data_keys(object, &["data"], &mut errors),
+        _ => {}
+    }
+    errors.into_iter().map(cause).collect()
+}
+
+/// No finalizer may be added to an object that is being deleted.
+pub(crate) fn new_finalizers(old: &Value, new: &Value) -> Vec<Cause> {
+    if !metadata::is_deleting(old) {
+        return Vec::new();
+    }
+    let known = metadata::finalizers(old);
+    let added: Vec<&str> = metadata::finalizers(new)
+        .into_iter()
+        .filter(|f| !known.contains(f))
+        .collect();
+    if added.is_empty() {
+        return Vec::new();
+    }
+    let list = added
+        .iter()
+        .map(|f| format!("{f:?}"))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let detail = format!(
+        "no new finalizers can be added if the object is being deleted, found new finalizers \
+         []string{{{list}}}"
+    );
+    vec![cause(FieldError::forbidden("metadata.finalizers", detail))]
+}
+
+/// What is wrong with a DNS subdomain.
+pub(crate) fn subdomain(name: &str) -> Option<String> {
+    if name.len() > 253 {
+        return Some("must be no more than 253 characters".to_owned());
+    }
+    (!SUBDOMAIN_PATTERN.is_match(name)).then(|| SUBDOMAIN.to_owned())
+}
+
+/// What is wrong with a DNS label.
+pub(crate) fn label(name: &str) -> Option<String> {
+    if name.len() > 63 {
+        return Some("must be no more than 63 characters".to_owned());
+    }
+    let valid = SUBDOMAIN_PATTERN.is_match(name) && !name.contains('.');
+    (!valid).then(|| LABEL.to_owned())
+}
+
+/// The rules for a map of labels.
+pub(crate) fn labels(field: &str, labels: &Value, errors: &mut Vec<FieldError>) {
+    for (key, value) in labels.as_object().into_iter().flatten() {
+        if let Some(detail) = qualified_name(key) {
+            errors.push(FieldError::invalid(field, key, detail));
+        }
+        match value.as_str() {
+            Some(text) if text.len() > 63 => {
+                let detail = "must be no more than 63 characters";
+                errors.push(FieldError::invalid(field, text, detail));
+            }
+            Some(text) if !text.is_empty() && !NAME_PATTERN.is_match(text) => {
+                errors.push(FieldError::invalid(field, text, LABEL_VALUE));
+            }
+            Some(_) => {}
+            None => errors.push(FieldError::invalid(field, value, "must be a string")),
+        }
+    }
+}
+
+/// What is wrong with a name that may have a prefix, such as a label's key.
+fn qualified_name(key: &str) -> Option<String> {
+    let name = match key.split_once('/') {
+        Some(("", _)) => return Some("prefix part must be non-empty".to_owned()),
+        Some((prefix, name)) => {
+            if let Some(detail) = subdomain(prefix) {
+                return Some(format!("prefix part {detail}"));
+            }
+            name
+        }
+        None => key,
+    };
+    if name.is_empty() {
+        return Some("name part must be non-empty".to_owned());
+    }
+    if name.len() > 63 {
+        return Some("name part must be no more than 63 characters".to_owned());
+    }
+    (!NAME_PATTERN.is_match(name)).then(|| LABEL_KEY.to_owned())
+}
+
+fn data_keys(object: &Value, fields: &[&str], errors: &mut Vec<FieldError>) {
+    for field in fields {
+        for key in object[field].as_object().into_iter().flat_map(|m| m.keys()) {
+            let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            if key.is_empty() || key.len() > 253 || !key.chars().all(allowed) {
+                let detail = "a valid config key must consist of alphanumeric characters, '-', \
+                              '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex \
+                              used for validation is '[-._a-zA-Z0-9]+')";
+                errors.push(FieldError::invalid(format!("{field}[{key}]"), key, detail));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{label, qualified_name, subdomain};
+    use crate::resource::PODS;
+
+    #[test]
+    fn names_follow_the_rules_of_dns() {
+        for name in ["a", "a-b.c", "0"] {
+            assert_eq!(subdomain(name), None, "{name}");
+        }
+        for name in ["", "A", "-a", "a-", "a..b", "a_b", "a\n"] {
+            assert!(subdomain(name).is_some(), "{name:?}");
+        }
+        assert!(label("a.b").is_some());
+        assert!(label(&"a".repeat(64)).is_some());
+    }
+
+    #[test]
+    fn label_keys_may_have_a_prefix() {
+        for key in ["a", "A_b.c", "katib.kubeflow.org/trial"] {
+            assert_eq!(qualified_name(key), None, "{key}");
+        }
+        for key in ["", "/a", "a/", "a/b/c", "-a", "Up/a"] {
+            assert!(qualified_name(key).is_some(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_field_of_metadata_is_named() {
+        let object = json!({ "metadata": {
+            "name": "A", "labels": { "ok": "-" }, "annotations": { "-": "" },
+            "finalizers": ["a b"], "ownerReferences": [{ "kind": "Job" }],
+        }});
+        let fields: Vec<String> = super::metadata(&PODS, &object)
+            .into_iter()
+            .map(|c| c.field)
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                "metadata.name",
+                "metadata.labels",
+                "metadata.annotations",
+                "metadata.finalizers[0]",
+                "metadata.ownerReferences[0].apiVersion",
+                "metadata.ownerReferences[0].name",
+                "metadata.ownerReferences[0].uid",
+            ]
+        );
+    }
+}
