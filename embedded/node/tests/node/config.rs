@@ -1,0 +1,185 @@
+//! Variables, volumes, mounts, images and what else a container sees.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use diwan_embedded::resource::{CONFIG_MAPS, PODS, SECRETS};
+use pretty_assertions::assert_eq;
+use serde_json::json;
+
+use crate::cluster::{Cluster, shell, state};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_finds_what_it_finds_in_a_cluster() {
+    let cluster = Cluster::start().await;
+    let before = fs::read_to_string("/proc/self/mounts").unwrap();
+    cluster
+        .script(
+            "p",
+            "cd /var/run/secrets/kubernetes.io/serviceaccount && cat namespace && echo && cat token \
+             && echo && cat ca.crt && grep -o 'katib-db-manager.*' /etc/hosts && echo $HOSTNAME && \
+             echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT",
+        )
+        .await;
+    let (phase, _) = cluster.ended("p").await;
+    let log = cluster.log("p").await;
+    assert_eq!(phase, "Succeeded", "{log}");
+    assert_eq!(
+        log,
+        "default\ntoken of default\nthe certificate\nkatib-db-manager.kubeflow\np\n127.0.0.1:8443\n"
+    );
+    assert_eq!(fs::read_to_string("/proc/self/mounts").unwrap(), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn variables_come_from_everywhere() {
+    let cluster = Cluster::start().await;
+    let api = &cluster.api;
+    let map = json!({ "metadata": { "name": "map" }, "data": { "key": "from-map", "OTHER": "o" } });
+    api.create(&CONFIG_MAPS, "default", map).await.unwrap();
+    let secret = json!({ "metadata": { "name": "secret" }, "data": { "key": "c2VjcmV0" } });
+    api.create(&SECRETS, "default", secret).await.unwrap();
+    let mut container = shell(
+        "main",
+        "echo $A $B $C $D $E $PRE_OTHER ${F-unset}; echo $0 $1",
+    );
+    container["command"] = json!(["sh", "-c", container["command"][2], "$(A)", "$$(A)$(NONE)"]);
+    container["resources"] = json!({ "limits": { "memory": "64Mi" } });
+    container["envFrom"] = json!([{ "prefix": "PRE_", "configMapRef": { "name": "map" } }]);
+    container["env"] = json!([
+        { "name": "A", "value": "one" },
+        { "name": "B", "value": "$(A)-two" },
+        { "name": "C", "valueFrom": { "configMapKeyRef": { "name": "map", "key": "key" } } },
+        { "name": "D", "valueFrom": { "secretKeyRef": { "name": "secret", "key": "key" } } },
+        { "name": "E", "valueFrom": { "fieldRef": { "fieldPath": "metadata.labels['app']" } } },
+        { "name": "F", "valueFrom": { "configMapKeyRef": { "name": "no", "key": "k", "optional": true } } },
+    ]);
+    cluster.pod("p", json!({ "containers": [container] })).await;
+    cluster.ended("p").await;
+    let expected = "one one-two from-map secret test o unset\none $(A)$(NONE)\n";
+    assert_eq!(cluster.log("p").await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_appear_where_they_are_mounted_and_nowhere_else() {
+    let cluster = Cluster::start().await;
+    let map = json!({ "metadata": { "name": "map" }, "data": { "a": "A", "b": "B" } });
+    cluster
+        .api
+        .create(&CONFIG_MAPS, "default", map)
+        .await
+        .unwrap();
+    let host = cluster.path("host");
+    fs::create_dir(&host).unwrap();
+    fs::write(host.join("file"), "H").unwrap();
+    let mut container = shell(
+        "main",
+        "cat /diwan-test/map/x /diwan-test/b /diwan-test/host/file /diwan-test/pod/name; echo w > \
+         /diwan-test/empty/w; cat /diwan-test/empty/w; touch /diwan-test/map/z 2>/dev/null || echo ro",
+    );
+    container["volumeMounts"] = json!([
+        { "name": "map", "mountPath": "/diwan-test/map" },
+        { "name": "all", "mountPath": "/diwan-test/b", "subPath": "b" },
+        { "name": "host", "mountPath": "/diwan-test/host", "readOnly": true },
+        { "name": "empty", "mountPath": "/diwan-test/empty" },
+        { "name": "pod", "mountPath": "/diwan-test/pod" },
+    ]);
+    let fields = json!([{ "path": "name", "fieldRef": { "fieldPath": "metadata.name" } }]);
+    let volumes = json!([
+        { "name": "map", "configMap": { "name": "map", "items": [{ "key": "a", "path": "x" }] } },
+        { "name": "all", "configMap": { "name": "map" } },
+        { "name": "host", "hostPath": { "path": host } },
+        { "name": "empty", "emptyDir": {} },
+        { "name": "pod", "downwardAPI": { "items": fields } },
+    ]);
+    cluster
+        .pod(
+            "p",
+            json!({ "containers": [container], "volumes": volumes }),
+        )
+        .await;
+    cluster.ended("p").await;
+    assert_eq!(cluster.log("p").await, "ABHpw\nro\n");
+    assert!(!fs::exists("/diwan-test").unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pod_waits_for_a_config_map_that_does_not_exist_yet() {
+    let cluster = Cluster::start().await;
+    let mut container = shell("main", "echo $A");
+    let source = json!({ "configMapKeyRef": { "name": "late", "key": "key" } });
+    container["env"] = json!([{ "name": "A", "valueFrom": source }]);
+    cluster.pod("p", json!({ "containers": [container] })).await;
+    let waits =
+        |pod: &serde_json::Value| state(pod)["waiting"]["reason"] == "CreateContainerConfigError";
+    let pod = cluster.until(&PODS, "p", waits).await;
+    assert_eq!(
+        state(&pod)["waiting"]["message"],
+        "configmap \"late\" not found"
+    );
+    let map = json!({ "metadata": { "name": "late" }, "data": { "key": "here" } });
+    cluster
+        .api
+        .create(&CONFIG_MAPS, "default", map)
+        .await
+        .unwrap();
+    cluster.ended("p").await;
+    assert_eq!(cluster.log("p").await, "here\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_volume_that_is_not_supported_is_refused_by_name() {
+    let cluster = Cluster::start().await;
+    let mut container = shell("main", "true");
+    container["volumeMounts"] = json!([{ "name": "disk", "mountPath": "/disk" }]);
+    let volumes = json!([{ "name": "disk", "persistentVolumeClaim": { "claimName": "c" } }]);
+    cluster
+        .pod(
+            "p",
+            json!({ "containers": [container], "volumes": volumes }),
+        )
+        .await;
+    let (phase, pod) = cluster.ended("p").await;
+    assert_eq!(phase, "Failed");
+    assert_eq!(
+        pod["status"]["message"],
+        "container main: volume \"disk\": persistentVolumeClaim is not supported on this machine; \
+         use hostPath or emptyDir"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_image_is_the_folder_that_stands_for_it() {
+    let image = tempfile::tempdir().unwrap();
+    let tool = image.path().join("opt/diwan-test/bin/tool");
+    fs::create_dir_all(tool.parent().unwrap()).unwrap();
+    fs::write(&tool, "#!/bin/sh\necho tool in $PWD\n").unwrap();
+    fs::set_permissions(&tool, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = image.path().canonicalize().unwrap();
+    let cluster =
+        Cluster::start_with(|options| options.images = vec![("team/tool".into(), path.clone())])
+            .await;
+    let container = json!({
+        "name": "main", "image": "team/tool:v2", "command": ["/opt/diwan-test/bin/tool"],
+    });
+    cluster.pod("p", json!({ "containers": [container] })).await;
+    let (_, pod) = cluster.ended("p").await;
+    assert_eq!(pod["status"]["phase"], "Succeeded", "{:#}", pod["status"]);
+    assert_eq!(
+        cluster.log("p").await,
+        format!("tool in {}\n", path.display())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_working_directory_that_is_missing_is_named() {
+    let cluster = Cluster::start().await;
+    let mut container = shell("main", "true");
+    container["workingDir"] = json!("/no/such/folder");
+    cluster.pod("p", json!({ "containers": [container] })).await;
+    let (_, pod) = cluster.ended("p").await;
+    assert_eq!(
+        pod["status"]["message"],
+        "working directory not found: /no/such/folder"
+    );
+}

@@ -1,0 +1,65 @@
+//! Holds the processes of one pod and outlives the control plane that started it.
+//!
+//! `diwan-entrypoint hold DIR` reads the pod's plan from `DIR/plan`, gives each container its
+//! mounts, runs init containers one after the other and the others together, appends their output
+//! to their log files and writes what happens as lines to `DIR/status`. SIGTERM ends the pod with
+//! all its processes. `diwan-entrypoint probe DIR` prints which kind of isolation works here.
+//!
+//! The program opens no socket, talks to nobody and depends on the C library alone; it is linked
+//! statically so that it starts fast and stays small.
+#![cfg_attr(not(test), no_main)]
+
+mod hold;
+mod isolate;
+mod launch;
+mod plan;
+mod record;
+mod sys;
+mod tree;
+
+use std::ffi::{CStr, OsStr, c_char, c_int};
+use std::io::Write as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+/// The exit status when another process holds the pod, or has held it to its end.
+const EXIT_HELD: c_int = 75;
+/// The exit status when the plan cannot be read or the pod's folder cannot be written.
+const EXIT_BROKEN: c_int = 70;
+/// The exit status of a wrong command line.
+const EXIT_USAGE: c_int = 64;
+
+/// Starts the program without the runtime of the standard library, which would ignore SIGPIPE for
+/// every program held.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[cfg_attr(test, allow(dead_code))]
+extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
+    let count = usize::try_from(count).unwrap_or(0);
+    let argument = |index: usize| -> Option<&OsStr> {
+        if index >= count {
+            return None;
+        }
+        // SAFETY: the C runtime passes `count` pointers to NUL-terminated strings that live as
+        // long as the process.
+        let text = unsafe { CStr::from_ptr(*arguments.add(index)) };
+        Some(OsStr::from_bytes(text.to_bytes()))
+    };
+    run(argument(1), argument(2))
+}
+
+/// Does what the command line says and returns the exit status.
+fn run(command: Option<&OsStr>, folder: Option<&OsStr>) -> c_int {
+    match (command.and_then(OsStr::to_str), folder) {
+        (Some("hold"), Some(folder)) => hold::hold(Path::new(folder)),
+        (Some("probe"), Some(folder)) => {
+            let (isolation, why) = isolate::probe(Path::new(folder));
+            // Nobody is left to tell when standard output is closed.
+            let _ = writeln!(std::io::stdout(), "{}\n{why}", isolation.name());
+            0
+        }
+        _ => {
+            let _ = writeln!(std::io::stderr(), "usage: diwan-entrypoint hold|probe DIR");
+            EXIT_USAGE
+        }
+    }
+}

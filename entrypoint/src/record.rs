@@ -1,0 +1,79 @@
+//! The pod's record: one line for each thing that happened, appended to `DIR/status`.
+//!
+//! ```text
+//! hold PID TIME
+//! start RESTART PID TIME CONTAINER
+//! exit RESTART CODE SIGNAL TIME CONTAINER
+//! fail RESTART TIME CONTAINER MESSAGE…
+//! end TIME
+//! ```
+//!
+//! Times are nanoseconds since 1970. Each line is one write, so a reader never sees half of one. The
+//! file stays open until the holder ends: its closing tells the node that nobody holds the pod.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::sys::{self, Ended};
+
+/// The file that is written.
+pub(crate) struct Record {
+    file: File,
+}
+
+impl Record {
+    /// Creates the record.
+    ///
+    /// # Errors
+    /// It exists: the pod was held before and must not be started again.
+    pub(crate) fn create(folder: &Path) -> io::Result<Self> {
+        let path = folder.join("status");
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(path)?;
+        let mut record = Self { file };
+        record.line(&format!("hold {} {}", sys::process_id(), now()));
+        Ok(record)
+    }
+
+    /// A container's program runs.
+    pub(crate) fn start(&mut self, container: &str, restart: u32, pid: i32, at: u128) {
+        self.line(&format!("start {restart} {pid} {at} {container}"));
+    }
+
+    /// A container's program ended.
+    pub(crate) fn exit(&mut self, container: &str, restart: u32, ended: Ended) {
+        let Ended { code, signal, .. } = ended;
+        self.line(&format!(
+            "exit {restart} {code} {signal} {} {container}",
+            now()
+        ));
+    }
+
+    /// A container's program could not be started.
+    pub(crate) fn fail(&mut self, container: &str, restart: u32, message: &str) {
+        let message = message.replace('\n', " ");
+        self.line(&format!("fail {restart} {} {container} {message}", now()));
+    }
+
+    /// No process of the pod is left.
+    pub(crate) fn end(&mut self) {
+        self.line(&format!("end {}", now()));
+    }
+
+    /// Appends a line. A full disk must not end the pod, so a failure is ignored; the node then
+    /// reports the container's end as unknown.
+    fn line(&mut self, text: &str) {
+        let _ = self.file.write_all(format!("{text}\n").as_bytes());
+    }
+}
+
+/// Nanoseconds since 1970.
+pub(crate) fn now() -> u128 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |d| d.as_nanos())
+}

@@ -1,0 +1,420 @@
+//! The system calls this program needs, each behind a safe function.
+//!
+//! Declared by hand so that the program has no dependency; Linux with a 64-bit C library only.
+
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::fs::File;
+use std::io::{self, Error};
+use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
+use std::path::Path;
+use std::time::Duration;
+
+pub(crate) const SIGINT: c_int = 2;
+pub(crate) const SIGKILL: c_int = 9;
+pub(crate) const SIGPIPE: c_int = 13;
+pub(crate) const SIGTERM: c_int = 15;
+pub(crate) const SIGCHLD: c_int = 17;
+
+pub(crate) const ENOENT: i32 = 2;
+pub(crate) const ENOEXEC: i32 = 8;
+pub(crate) const EACCES: i32 = 13;
+pub(crate) const ENOTDIR: i32 = 20;
+
+pub(crate) const CLONE_NEWNS: c_int = 0x0002_0000;
+pub(crate) const CLONE_NEWUSER: c_int = 0x1000_0000;
+
+pub(crate) const MS_BIND: c_ulong = 0x1000;
+pub(crate) const MS_MOVE: c_ulong = 0x2000;
+pub(crate) const MS_REC: c_ulong = 0x4000;
+pub(crate) const MS_PRIVATE: c_ulong = 1 << 18;
+pub(crate) const MS_SLAVE: c_ulong = 1 << 19;
+
+const AT_FDCWD: c_int = -100;
+const AT_EMPTY_PATH: c_uint = 0x1000;
+const AT_RECURSIVE: c_uint = 0x8000;
+const OPEN_TREE_CLONE: c_uint = 1;
+const O_CLOEXEC: c_int = 0o2_000_000;
+const MOVE_MOUNT_F_EMPTY_PATH: c_uint = 4;
+const MOUNT_ATTR_RDONLY: u64 = 1;
+const MNT_DETACH: c_int = 2;
+const PR_SET_PDEATHSIG: c_int = 1;
+const PR_SET_CHILD_SUBREAPER: c_int = 36;
+const LOCK_EX: c_int = 2;
+const LOCK_NB: c_int = 4;
+const WNOHANG: c_int = 1;
+const SIG_BLOCK: c_int = 0;
+const SIG_SETMASK: c_int = 2;
+
+#[cfg(target_arch = "x86_64")]
+const SYS_PIVOT_ROOT: c_long = 155;
+#[cfg(target_arch = "aarch64")]
+const SYS_PIVOT_ROOT: c_long = 41;
+// These three have one number on every architecture.
+const SYS_OPEN_TREE: c_long = 428;
+const SYS_MOVE_MOUNT: c_long = 429;
+const SYS_MOUNT_SETATTR: c_long = 442;
+
+/// A set of signals as the C library lays it out: 1,024 bits.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub(crate) struct SignalSet([u64; 16]);
+
+impl SignalSet {
+    /// The set of these signals.
+    pub(crate) fn of(signals: &[c_int]) -> Self {
+        let mut bits = [0; 16];
+        for signal in signals {
+            bits[0] |= 1 << (signal - 1);
+        }
+        Self(bits)
+    }
+}
+
+#[repr(C)]
+struct TimeSpec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    user_namespace: u64,
+}
+
+unsafe extern "C" {
+    fn fork() -> c_int;
+    fn _exit(code: c_int) -> !;
+    fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char)
+    -> c_int;
+    #[link_name = "setsid"]
+    fn c_setsid() -> c_int;
+    fn prctl(option: c_int, argument: c_ulong, ...) -> c_int;
+    #[link_name = "unshare"]
+    fn c_unshare(flags: c_int) -> c_int;
+    #[link_name = "mount"]
+    fn c_mount(
+        source: *const c_char,
+        target: *const c_char,
+        kind: *const c_char,
+        flags: c_ulong,
+        data: *const c_void,
+    ) -> c_int;
+    fn umount2(target: *const c_char, flags: c_int) -> c_int;
+    fn syscall(number: c_long, ...) -> c_long;
+    fn waitpid(pid: c_int, status: *mut c_int, options: c_int) -> c_int;
+    #[link_name = "kill"]
+    fn c_kill(pid: c_int, signal: c_int) -> c_int;
+    fn flock(fd: c_int, operation: c_int) -> c_int;
+    fn pipe2(fds: *mut c_int, flags: c_int) -> c_int;
+    fn dup2(old: c_int, new: c_int) -> c_int;
+    fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
+    fn sigtimedwait(set: *const SignalSet, info: *mut c_void, timeout: *const TimeSpec) -> c_int;
+    fn signal(number: c_int, handler: usize) -> usize;
+    fn setgroups(count: usize, groups: *const c_uint) -> c_int;
+    fn setgid(gid: c_uint) -> c_int;
+    fn setuid(uid: c_uint) -> c_int;
+    #[link_name = "getuid"]
+    fn c_getuid() -> c_uint;
+    #[link_name = "getgid"]
+    fn c_getgid() -> c_uint;
+    #[link_name = "getpid"]
+    fn c_getpid() -> c_int;
+    #[link_name = "getppid"]
+    fn c_getppid() -> c_int;
+}
+
+/// Turns the C convention (negative is failure, reason in `errno`) into a result.
+fn check(code: c_int) -> io::Result<c_int> {
+    if code < 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(code)
+    }
+}
+
+/// The same for the result of `syscall`.
+fn check_long(code: c_long) -> io::Result<c_long> {
+    if code < 0 {
+        Err(Error::last_os_error())
+    } else {
+        Ok(code)
+    }
+}
+
+/// A path as the kernel takes it.
+///
+/// # Errors
+/// The path holds a NUL byte.
+pub(crate) fn c_path(path: &Path) -> io::Result<CString> {
+    use std::os::unix::ffi::OsStrExt as _;
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}
+
+/// What `fork` returned.
+pub(crate) enum Fork {
+    /// This is the new process.
+    Child,
+    /// This is the process that forked; the number is the child's id.
+    Parent(c_int),
+}
+
+/// Forks. The program has one thread, so the child may do anything.
+pub(crate) fn fork_process() -> io::Result<Fork> {
+    // SAFETY: no other thread exists that could hold a lock in the child.
+    match check(unsafe { fork() })? {
+        0 => Ok(Fork::Child),
+        pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// Ends the process without running anything else.
+pub(crate) fn exit_now(code: c_int) -> ! {
+    // SAFETY: `_exit` takes any number and never returns.
+    unsafe { _exit(code) }
+}
+
+/// Replaces the program; returns only the reason why that failed.
+pub(crate) fn exec(path: &CStr, arguments: &[CString], environment: &[CString]) -> Error {
+    let pointers = |texts: &[CString]| -> Vec<*const c_char> {
+        texts
+            .iter()
+            .map(|t| t.as_ptr())
+            .chain([std::ptr::null()])
+            .collect()
+    };
+    let (argv, envp) = (pointers(arguments), pointers(environment));
+    // SAFETY: both lists end with a null pointer and point to strings that outlive the call.
+    unsafe { execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    Error::last_os_error()
+}
+
+/// Makes the process the leader of a new session and process group.
+pub(crate) fn set_session() -> io::Result<()> {
+    // SAFETY: takes no argument.
+    check(unsafe { c_setsid() }).map(drop)
+}
+
+/// Orphans among the descendants become children of this process.
+pub(crate) fn become_subreaper() -> io::Result<()> {
+    // SAFETY: the option takes one number.
+    check(unsafe { prctl(PR_SET_CHILD_SUBREAPER, 1) }).map(drop)
+}
+
+/// The process is killed when its parent ends.
+pub(crate) fn die_with_parent() -> io::Result<()> {
+    // SAFETY: the option takes one number.
+    check(unsafe { prctl(PR_SET_PDEATHSIG, SIGKILL as c_ulong) }).map(drop)
+}
+
+/// Gives the process namespaces of its own.
+pub(crate) fn unshare(flags: c_int) -> io::Result<()> {
+    // SAFETY: takes a number.
+    check(unsafe { c_unshare(flags) }).map(drop)
+}
+
+/// Mounts `source` at `target`; without a source only the flags of `target` change.
+pub(crate) fn mount(
+    source: Option<&Path>,
+    target: &Path,
+    kind: Option<&CStr>,
+    flags: c_ulong,
+    data: Option<&CStr>,
+) -> io::Result<()> {
+    let source = source.map(c_path).transpose()?;
+    let target = c_path(target)?;
+    let pointer = |text: Option<&CStr>| text.map_or(std::ptr::null(), CStr::as_ptr);
+    // SAFETY: every pointer is null or a string that outlives the call.
+    check(unsafe {
+        c_mount(
+            pointer(source.as_deref()),
+            target.as_ptr(),
+            pointer(kind),
+            flags,
+            pointer(data).cast(),
+        )
+    })
+    .map(drop)
+}
+
+/// Copies the mount at `path` with all below it; the copy is attached nowhere.
+pub(crate) fn clone_tree(path: &Path) -> io::Result<OwnedFd> {
+    let path = c_path(path)?;
+    let flags = OPEN_TREE_CLONE | AT_RECURSIVE | O_CLOEXEC as c_uint;
+    // SAFETY: the path outlives the call; the result is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check_long(syscall(SYS_OPEN_TREE, AT_FDCWD, path.as_ptr(), flags))?;
+        Ok(OwnedFd::from_raw_fd(fd as RawFd))
+    }
+}
+
+/// Makes a detached copy of mounts read-only.
+pub(crate) fn make_read_only(tree: &OwnedFd) -> io::Result<()> {
+    let attributes = MountAttributes {
+        set: MOUNT_ATTR_RDONLY,
+        clear: 0,
+        propagation: 0,
+        user_namespace: 0,
+    };
+    // SAFETY: the structure has the kernel's layout and its size is passed.
+    check_long(unsafe {
+        syscall(
+            SYS_MOUNT_SETATTR,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            AT_EMPTY_PATH | AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    })
+    .map(drop)
+}
+
+/// Attaches a detached copy of mounts at `target`.
+pub(crate) fn attach_tree(tree: &OwnedFd, target: &Path) -> io::Result<()> {
+    let target = c_path(target)?;
+    // SAFETY: both paths outlive the call.
+    check_long(unsafe {
+        syscall(
+            SYS_MOVE_MOUNT,
+            tree.as_raw_fd(),
+            c"".as_ptr(),
+            AT_FDCWD,
+            target.as_ptr(),
+            MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+    .map(drop)
+}
+
+/// Makes the mount at the working directory the root and detaches the old one.
+pub(crate) fn pivot_to_working_directory() -> io::Result<()> {
+    // SAFETY: both strings are constants. With "." twice the old root comes to lie on the new one.
+    unsafe {
+        check_long(syscall(SYS_PIVOT_ROOT, c".".as_ptr(), c".".as_ptr()))?;
+        check(umount2(c".".as_ptr(), MNT_DETACH)).map(drop)
+    }
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ended {
+    /// The child's id.
+    pub(crate) pid: c_int,
+    /// The exit code; 128 + signal for a killed child.
+    pub(crate) code: c_int,
+    /// The signal that killed it, or 0.
+    pub(crate) signal: c_int,
+}
+
+/// Reaps one ended child. `Ok(None)`: children exist and none has ended.
+///
+/// # Errors
+/// No child exists (`ECHILD`).
+pub(crate) fn reap() -> io::Result<Option<Ended>> {
+    let mut status = 0;
+    // SAFETY: the status is written to a local variable.
+    let pid = check(unsafe { waitpid(-1, &raw mut status, WNOHANG) })?;
+    if pid == 0 {
+        return Ok(None);
+    }
+    let signal = status & 0x7f;
+    let code = if signal == 0 {
+        (status >> 8) & 0xff
+    } else {
+        128 + signal
+    };
+    Ok(Some(Ended { pid, code, signal }))
+}
+
+/// Sends a signal; a negative id means a process group. A process that is gone is no error.
+pub(crate) fn kill(pid: c_int, number: c_int) {
+    // SAFETY: takes two numbers.
+    unsafe { c_kill(pid, number) };
+}
+
+/// Takes the lock of an open file, if nobody has it.
+pub(crate) fn try_lock(file: &File) -> bool {
+    // SAFETY: the descriptor is open.
+    unsafe { flock(file.as_raw_fd(), LOCK_EX | LOCK_NB) == 0 }
+}
+
+/// A pipe whose ends close when a program is executed: (read, write).
+pub(crate) fn pipe() -> io::Result<(File, File)> {
+    let mut fds = [0; 2];
+    // SAFETY: two descriptors are written to the array; nobody else owns them.
+    unsafe {
+        check(pipe2(fds.as_mut_ptr(), O_CLOEXEC))?;
+        Ok((File::from_raw_fd(fds[0]), File::from_raw_fd(fds[1])))
+    }
+}
+
+/// Makes `file` the standard stream `number` of this process.
+pub(crate) fn become_stream(file: &File, number: c_int) -> io::Result<()> {
+    // SAFETY: the descriptor is open; the old stream is closed by the kernel.
+    check(unsafe { dup2(file.as_raw_fd(), number) }).map(drop)
+}
+
+/// Blocks the signals; they are then taken by [`wait_signal`].
+pub(crate) fn block_signals(set: &SignalSet) {
+    // SAFETY: the set has the layout of the C library; the old set is not asked for.
+    unsafe { sigprocmask(SIG_BLOCK, set, std::ptr::null_mut()) };
+}
+
+/// Gives the signals back their defaults, for the program that is about to start.
+pub(crate) fn reset_signals() {
+    let none = SignalSet::of(&[]);
+    // SAFETY: as above; 0 is the default action.
+    unsafe {
+        sigprocmask(SIG_SETMASK, &raw const none, std::ptr::null_mut());
+        signal(SIGPIPE, 0);
+    }
+}
+
+/// Waits for one of the blocked signals; `None` after the timeout or an interruption.
+pub(crate) fn wait_signal(set: &SignalSet, timeout: Option<Duration>) -> Option<c_int> {
+    let time = timeout.map(|t| TimeSpec {
+        seconds: t.as_secs() as i64,
+        nanoseconds: i64::from(t.subsec_nanos()),
+    });
+    let pointer = time.as_ref().map_or(std::ptr::null(), |t| &raw const *t);
+    // SAFETY: the set and the time outlive the call; details of the signal are not asked for.
+    let number = unsafe { sigtimedwait(set, std::ptr::null_mut(), pointer) };
+    (number > 0).then_some(number)
+}
+
+/// Gives up root for a user and group without supplementary groups.
+pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
+    // SAFETY: an empty list of groups is passed as no pointer and no length.
+    unsafe {
+        check(setgroups(0, std::ptr::null()))?;
+        check(setgid(gid))?;
+        check(setuid(uid)).map(drop)
+    }
+}
+
+/// The user that runs this process.
+pub(crate) fn user() -> u32 {
+    // SAFETY: takes no argument and cannot fail.
+    unsafe { c_getuid() }
+}
+
+/// The group that runs this process.
+pub(crate) fn group() -> u32 {
+    // SAFETY: takes no argument and cannot fail.
+    unsafe { c_getgid() }
+}
+
+/// The id of this process.
+pub(crate) fn process_id() -> c_int {
+    // SAFETY: takes no argument and cannot fail.
+    unsafe { c_getpid() }
+}
+
+/// The id of the parent.
+pub(crate) fn parent_id() -> c_int {
+    // SAFETY: takes no argument and cannot fail.
+    unsafe { c_getppid() }
+}
