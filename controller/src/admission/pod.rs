@@ -1,0 +1,196 @@
+//! Pods of trials: the trial's name in the environment, and a volume for the metrics file.
+
+use diwan_api::CollectorKind;
+use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, ENV_TRIAL_NAME};
+use diwan_api::metrics_collector::CollectorPlan;
+use serde_json::{Map, Value, json};
+
+/// On pods of trials, as JSON: the labels by which the primary pod is known.
+pub const ANNOTATION_PRIMARY_POD_LABELS: &str = "diwan.dev/primary-pod-labels";
+
+/// The volume in which the metrics file lies.
+const VOLUME: &str = "metrics-volume";
+
+/// Prepares a pod of a trial; any other is left as it is, and so is what can't be read. Doing so
+/// twice changes nothing.
+pub fn mutate_pod(pod: &mut Value) {
+    let Some(plan) = plan(pod) else { return };
+    if !is_primary(pod) {
+        // Nothing is to be collected from it.
+        let annotations = pod.pointer_mut("/metadata/annotations");
+        if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
+            annotations.shift_remove(ANNOTATION_METRICS_COLLECTOR);
+        }
+    }
+    let folder = metrics_folder(&plan).filter(|_| is_primary(pod));
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let Some(container) = primary_container(spec, &plan.primary_container) else {
+        return;
+    };
+    add_named(
+        container,
+        "env",
+        json!({"name": ENV_TRIAL_NAME, "value": plan.trial}),
+    );
+    let Some(folder) = folder else { return };
+    let is_mounted = entries(container, "volumeMounts").any(|mount| {
+        mount
+            .get("mountPath")
+            .and_then(Value::as_str)
+            .is_some_and(|p| p.trim_end_matches('/') == folder)
+    });
+    if !is_mounted {
+        add_named(
+            container,
+            "volumeMounts",
+            json!({"name": VOLUME, "mountPath": folder}),
+        );
+        add_named(spec, "volumes", json!({"name": VOLUME, "emptyDir": {}}));
+    }
+}
+
+fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
+    pod.get("metadata")?.get("annotations")?.get(name)?.as_str()
+}
+
+fn plan(pod: &Value) -> Option<CollectorPlan> {
+    serde_json::from_str(annotation(pod, ANNOTATION_METRICS_COLLECTOR)?).ok()
+}
+
+/// Whether the pod has all labels of a primary pod.
+fn is_primary(pod: &Value) -> bool {
+    let Some(wanted) = annotation(pod, ANNOTATION_PRIMARY_POD_LABELS) else {
+        return true;
+    };
+    let Ok(wanted) = serde_json::from_str::<Map<String, Value>>(wanted) else {
+        return true;
+    };
+    let labels = pod.pointer("/metadata/labels");
+    wanted
+        .iter()
+        .all(|(name, value)| labels.and_then(|l| l.get(name)) == Some(value))
+}
+
+/// The folder that the collector reads, of the kinds that read files.
+fn metrics_folder(plan: &CollectorPlan) -> Option<String> {
+    let path = plan.spec.path()?;
+    let path_text = path.path.trim_end_matches('/');
+    let folder = match plan.spec.kind() {
+        CollectorKind::TensorFlowEvent => path_text,
+        CollectorKind::File | CollectorKind::Custom if path.kind == "Directory" => path_text,
+        CollectorKind::File | CollectorKind::Custom => path_text.rsplit_once('/')?.0,
+        _ => return None,
+    };
+    (folder.starts_with('/')).then(|| folder.to_owned())
+}
+
+fn primary_container<'a>(
+    spec: &'a mut Map<String, Value>,
+    name: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    let containers = spec.get_mut("containers")?.as_array_mut()?;
+    let found = containers
+        .iter_mut()
+        .find(|c| c.get("name").and_then(Value::as_str) == Some(name));
+    found?.as_object_mut()
+}
+
+fn entries<'a>(parent: &'a Map<String, Value>, field: &str) -> impl Iterator<Item = &'a Value> {
+    parent
+        .get(field)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+/// Adds an entry to a list unless one of that name is there.
+fn add_named(parent: &mut Map<String, Value>, field: &str, entry: Value) {
+    if entries(parent, field).any(|found| found.get("name") == entry.get("name")) {
+        return;
+    }
+    let list = parent.entry(field).or_insert(Value::Null);
+    match list {
+        Value::Array(list) => list.push(entry),
+        other => *other = Value::Array(vec![entry]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod(collector: Value) -> Value {
+        let plan = json!({
+            "trial": "tune-b", "namespace": "team", "primaryContainer": "main",
+            "objective": "loss", "objectiveType": "minimize", "spec": collector,
+        });
+        json!({
+            "metadata": {"annotations": {ANNOTATION_METRICS_COLLECTOR: plan.to_string()}},
+            "spec": {"containers": [{"name": "side"}, {"name": "main"}]}
+        })
+    }
+
+    fn file(path: &str) -> Value {
+        json!({
+            "collector": {"kind": "File"},
+            "source": {"fileSystemPath": {"path": path, "kind": "File", "format": "TEXT"}}
+        })
+    }
+
+    #[test]
+    fn the_primary_container_learns_the_trial_s_name() {
+        let mut pod = pod(json!({"collector": {"kind": "StdOut"}}));
+        mutate_pod(&mut pod);
+        let containers = &pod["spec"]["containers"];
+        assert_eq!(containers[0], json!({"name": "side"}));
+        let env = json!([{"name": "KATIB_TRIAL_NAME", "value": "tune-b"}]);
+        assert_eq!(containers[1], json!({"name": "main", "env": env}));
+        assert_eq!(pod["spec"].get("volumes"), None);
+    }
+
+    #[test]
+    fn the_folder_of_the_metrics_file_is_a_volume() {
+        let mut once = pod(file("/var/log/katib/metrics.log"));
+        mutate_pod(&mut once);
+        let mount = json!([{"name": "metrics-volume", "mountPath": "/var/log/katib"}]);
+        assert_eq!(once["spec"]["containers"][1]["volumeMounts"], mount);
+        let volumes = json!([{"name": "metrics-volume", "emptyDir": {}}]);
+        assert_eq!(once["spec"]["volumes"], volumes);
+        let mut twice = once.clone();
+        mutate_pod(&mut twice);
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn what_is_mounted_there_already_stays() {
+        let mut pod = pod(file("/data/metrics.log"));
+        pod["spec"]["containers"][1]["volumeMounts"] =
+            json!([{"name": "mine", "mountPath": "/data/"}]);
+        mutate_pod(&mut pod);
+        assert_eq!(pod["spec"].get("volumes"), None);
+    }
+
+    #[test]
+    fn nothing_is_collected_from_a_pod_that_is_not_primary() {
+        let mut pod = pod(file("/data/metrics.log"));
+        pod["metadata"]["annotations"][ANNOTATION_PRIMARY_POD_LABELS] =
+            json!(r#"{"role": "master"}"#);
+        mutate_pod(&mut pod);
+        assert_eq!(
+            pod["metadata"]["annotations"].get(ANNOTATION_METRICS_COLLECTOR),
+            None
+        );
+        assert_eq!(pod["spec"]["containers"][1]["env"][0]["value"], "tune-b");
+        assert_eq!(pod["spec"].get("volumes"), None);
+    }
+
+    #[test]
+    fn other_pods_are_left_alone() {
+        let mut pod = json!({"spec": {"containers": [{"name": "main"}]}});
+        let before = pod.clone();
+        mutate_pod(&mut pod);
+        assert_eq!(pod, before);
+    }
+}

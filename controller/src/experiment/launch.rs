@@ -1,0 +1,185 @@
+//! Makes trials of assignments: renders the template and creates the objects.
+
+use std::sync::Arc;
+
+use diwan_api::metadata::{FINALIZER_TRIAL, LABEL_EXPERIMENT};
+use diwan_api::template::{Template, TemplateError, TemplateSource, TrialMeta};
+use diwan_api::{ConfigMapSource, Experiment, Trial, TrialAssignment, TrialTemplate};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::PostParams;
+use kube::{Resource, ResourceExt};
+
+use crate::key::Key;
+use crate::world::{World, is_conflict, is_outage, is_refused, owner_uid, text};
+
+/// Why a trial can't be made.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Error {
+    #[error("spec.trialTemplate is missing")]
+    NoTemplate,
+    #[error("the trial template can't be used: {0}")]
+    Template(#[from] TemplateError),
+    #[error(
+        "the trial template can't be read: ConfigMap {name} can't be read: {}",
+        text(source)
+    )]
+    ConfigMap { name: Key, source: kube::Error },
+    #[error("the trial template can't be read: ConfigMap {0} has no key {1:?}")]
+    NoSuchKey(Key, String),
+    #[error("trial {trial} can't be created: {}", text(source))]
+    Api { trial: String, source: kube::Error },
+    #[error("trial {0} can't be created: the name is taken by another experiment's trial")]
+    Taken(String),
+}
+
+impl Error {
+    /// Whether it will never work.
+    pub(super) fn is_final(&self) -> bool {
+        match self {
+            Self::NoTemplate | Self::Template(_) => true,
+            Self::ConfigMap { .. } | Self::NoSuchKey(..) | Self::Taken(_) => false,
+            Self::Api { source, .. } => is_refused(source),
+        }
+    }
+
+    /// Whether it is the API that does not work.
+    pub(super) fn is_outage(&self) -> bool {
+        match self {
+            Self::ConfigMap { source, .. } | Self::Api { source, .. } => is_outage(source),
+            _ => false,
+        }
+    }
+}
+
+/// Creates a trial of each assignment; those that are there already are taken as they are.
+pub(super) async fn launch(
+    world: &World,
+    key: &Key,
+    experiment: &Arc<Experiment>,
+    assignments: &[TrialAssignment],
+) -> Result<(), Error> {
+    let spec = experiment
+        .spec
+        .trial_template
+        .as_ref()
+        .ok_or(Error::NoTemplate)?;
+    let template = template(world, key, spec).await?;
+    let trials = assignments
+        .iter()
+        .map(|assignment| trial(experiment, spec, &template, assignment))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut creations: FuturesUnordered<_> = trials
+        .iter()
+        .map(|trial| create(world, experiment, trial))
+        .collect();
+    let mut result = Ok(());
+    while let Some(created) = creations.next().await {
+        result = result.and(created);
+    }
+    result
+}
+
+async fn template(world: &World, key: &Key, spec: &TrialTemplate) -> Result<Template, Error> {
+    if let Some(object) = &spec.trial_spec {
+        return Ok(Template::parse(TemplateSource::Object(object))?);
+    }
+    let source = spec.config_map.as_ref().ok_or(Error::NoTemplate)?;
+    let text = config_map(world, key, source).await?;
+    Ok(Template::parse(TemplateSource::Text(&text))?)
+}
+
+async fn config_map(world: &World, key: &Key, source: &ConfigMapSource) -> Result<String, Error> {
+    let namespace = match source.config_map_namespace.as_str() {
+        "" => &key.namespace,
+        namespace => namespace,
+    };
+    let name = Key::new(namespace, &source.config_map_name);
+    let map = match world.api::<ConfigMap>(namespace).get(&name.name).await {
+        Ok(map) => map,
+        Err(source) => return Err(Error::ConfigMap { name, source }),
+    };
+    let text = map.data.unwrap_or_default().remove(&source.template_path);
+    text.ok_or_else(|| Error::NoSuchKey(name, source.template_path.clone()))
+}
+
+/// The trial of an assignment.
+fn trial(
+    experiment: &Experiment,
+    spec: &TrialTemplate,
+    template: &Template,
+    assignment: &TrialAssignment,
+) -> Result<Trial, TemplateError> {
+    let namespace = experiment.namespace().unwrap_or_default();
+    let meta = TrialMeta {
+        name: &assignment.name,
+        namespace: &namespace,
+    };
+    let parameters = spec.trial_parameters.as_deref().unwrap_or_default();
+    let run = template.render(parameters, &assignment.parameter_assignments, meta)?;
+
+    let mut trial = Trial::default();
+    trial.metadata.name = Some(assignment.name.clone());
+    trial.metadata.namespace = Some(namespace);
+    trial.metadata.owner_references = experiment.controller_owner_ref(&()).map(|o| vec![o]);
+    trial.metadata.finalizers = Some(vec![FINALIZER_TRIAL.to_owned()]);
+    let mut labels = experiment.metadata.labels.clone().unwrap_or_default();
+    labels.insert(LABEL_EXPERIMENT.to_owned(), experiment.name_any());
+    labels.extend(assignment.labels.clone());
+    trial.metadata.labels = Some(labels);
+    trial.spec.objective.clone_from(&experiment.spec.objective);
+    trial
+        .spec
+        .parameter_assignments
+        .clone_from(&assignment.parameter_assignments);
+    trial
+        .spec
+        .early_stopping_rules
+        .clone_from(&assignment.early_stopping_rules);
+    trial.spec.run_spec = Some(run);
+    trial.spec.retain_run = spec.retain;
+    trial
+        .spec
+        .metrics_collector
+        .clone_from(&experiment.spec.metrics_collector_spec);
+    trial
+        .spec
+        .primary_pod_labels
+        .clone_from(&spec.primary_pod_labels);
+    trial
+        .spec
+        .primary_container_name
+        .clone_from(&spec.primary_container_name);
+    trial
+        .spec
+        .success_condition
+        .clone_from(&spec.success_condition);
+    trial
+        .spec
+        .failure_condition
+        .clone_from(&spec.failure_condition);
+    trial.spec.labels.clone_from(&assignment.labels);
+    Ok(trial)
+}
+
+async fn create(world: &World, experiment: &Experiment, trial: &Trial) -> Result<(), Error> {
+    let name = trial.name_any();
+    let api = world.api::<Trial>(&trial.namespace().unwrap_or_default());
+    let failed = |source| Error::Api {
+        trial: name.clone(),
+        source,
+    };
+    match api.create(&PostParams::default(), trial).await {
+        Ok(created) => world.trials.written(created),
+        Err(error) if is_conflict(&error) => {
+            let found = api.get(&name).await.map_err(failed)?;
+            if owner_uid(&found, "Experiment") != experiment.metadata.uid.as_deref() {
+                return Err(Error::Taken(name));
+            }
+            world.trials.written(found);
+        }
+        Err(error) => return Err(failed(error)),
+    }
+    Ok(())
+}

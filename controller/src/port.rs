@@ -1,0 +1,122 @@
+//! What the controllers need beside the Kubernetes API: who suggests, who keeps observation logs,
+//! what time it is, and chance.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use diwan_api::{AlgorithmSetting, Experiment, MetricLog, ObjectiveSpec, Trial, TrialAssignment};
+use jiff::Timestamp;
+
+/// Proposes assignments. Implementations hold no state that a request does not carry, or can
+/// rebuild it from the request.
+#[async_trait]
+pub trait Suggester: Send + Sync {
+    /// Checks the algorithm's settings against the experiment.
+    async fn validate(&self, experiment: &Experiment) -> Result<(), SuggesterError>;
+
+    /// Proposes up to `request.count` assignments; fewer are accepted.
+    async fn suggest(&self, request: SuggestRequest) -> Result<SuggestReply, SuggesterError>;
+}
+
+/// A request for assignments.
+#[derive(Clone, Debug)]
+pub struct SuggestRequest {
+    /// The experiment.
+    pub experiment: Arc<Experiment>,
+    /// All trials that count for the algorithm, in the order in which they were suggested:
+    /// finished, running, and those that are suggested but not made yet (these have no status).
+    /// Those that ended without metrics are among them: their points were tried.
+    pub trials: Vec<Arc<Trial>>,
+    /// The algorithm's settings, with what it returned earlier laid over the user's.
+    pub settings: Vec<AlgorithmSetting>,
+    /// How many assignments are wanted now.
+    pub count: usize,
+    /// How many assignments are wanted in all, those given before included.
+    pub total: usize,
+}
+
+/// What an algorithm proposes.
+#[derive(Clone, Debug, Default)]
+pub struct SuggestReply {
+    /// At most `count` assignments. An empty name is replaced by a generated one.
+    pub assignments: Vec<TrialAssignment>,
+    /// Settings that the next request must carry.
+    pub settings: Vec<AlgorithmSetting>,
+    /// Whether the search space is exhausted: nothing will come after these.
+    pub exhausted: bool,
+    /// What people should be told about this answer; it becomes an event of the suggestion.
+    pub note: Option<String>,
+}
+
+/// Why there are no assignments, by what can be done about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SuggesterError {
+    /// The settings are wrong; the experiment fails with this text.
+    #[error("{0}")]
+    Invalid(String),
+    /// The algorithm can't be reached or is busy; it is asked again for a while.
+    #[error("{0}")]
+    Retry(String),
+    /// The algorithm gave up; the experiment fails with this text.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+/// The observation logs of trials.
+#[async_trait]
+pub trait Observations: Send + Sync {
+    /// The log of a trial: the rows of the objective metric, then of each additional one.
+    async fn get(
+        &self,
+        namespace: &str,
+        trial: &str,
+        objective: &ObjectiveSpec,
+    ) -> Result<Vec<MetricLog>, ObservationsError>;
+
+    /// Adds rows to the log of a trial.
+    async fn report(
+        &self,
+        namespace: &str,
+        trial: &str,
+        logs: Vec<MetricLog>,
+    ) -> Result<(), ObservationsError>;
+
+    /// Deletes the log of a trial; there may be none.
+    async fn delete(&self, namespace: &str, trial: &str) -> Result<(), ObservationsError>;
+}
+
+/// The observation logs can't be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("observation log: {0}")]
+pub struct ObservationsError(pub String);
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// Draws 64 random bits.
+pub type Chance = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+/// What the controllers are connected to.
+#[derive(Clone)]
+pub struct Ports {
+    /// Who suggests.
+    pub suggester: Arc<dyn Suggester>,
+    /// Who keeps observation logs.
+    pub observations: Arc<dyn Observations>,
+    /// What time it is.
+    pub clock: Clock,
+    /// From what trial names are drawn.
+    pub chance: Chance,
+}
+
+impl Ports {
+    /// Ports with the machine's clock and random numbers.
+    pub fn new(suggester: Arc<dyn Suggester>, observations: Arc<dyn Observations>) -> Self {
+        Self {
+            suggester,
+            observations,
+            clock: Arc::new(Timestamp::now),
+            chance: Arc::new(rand::random::<u64>),
+        }
+    }
+}

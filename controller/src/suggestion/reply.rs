@@ -1,0 +1,299 @@
+//! What the algorithm's answer makes of a suggestion's status. No I/O.
+
+use std::collections::HashSet;
+
+use diwan_api::suggestion::{condition_reason, condition_type};
+use diwan_api::{AlgorithmSetting, ConditionStatus, Conditions, SuggestionStatus, TrialAssignment};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::name::trial_name;
+use crate::port::{SuggestReply, SuggesterError};
+
+/// The status of a suggestion whose algorithm has accepted the settings.
+pub(crate) fn accepted(mut status: SuggestionStatus, now: Timestamp) -> SuggestionStatus {
+    created(&mut status, now);
+    let yes = ConditionStatus::True;
+    let (ready, running) = (
+        condition_reason::DEPLOYMENT_READY,
+        condition_reason::RUNNING,
+    );
+    status.set(
+        condition_type::DEPLOYMENT_READY,
+        yes,
+        ready,
+        "Deployment is ready",
+        now,
+    );
+    status.set(
+        condition_type::RUNNING,
+        yes,
+        running,
+        "Suggestion is running",
+        now,
+    );
+    status
+}
+
+fn created(status: &mut SuggestionStatus, now: Timestamp) {
+    let yes = ConditionStatus::True;
+    let reason = condition_reason::CREATED;
+    if status.set(
+        condition_type::CREATED,
+        yes,
+        reason,
+        "Suggestion is created",
+        now,
+    ) {
+        status.start_time.get_or_insert(Time(now));
+    }
+}
+
+/// Adds what the algorithm gave, at most `count` assignments, and tells how many those were.
+/// Those without a name get one that is not taken; a name that is taken is passed over.
+pub(crate) fn taken_in(
+    status: &mut SuggestionStatus,
+    reply: SuggestReply,
+    count: usize,
+    experiment: &str,
+    mut draw: impl FnMut() -> u64,
+    now: Timestamp,
+) -> usize {
+    let before = status.suggestions.len();
+    let mut names: HashSet<String> = status.suggestions.iter().map(|s| s.name.clone()).collect();
+    let is_cut = reply.assignments.len() > count;
+    for mut assignment in reply.assignments.into_iter().take(count) {
+        if assignment.name.is_empty() {
+            assignment.name = fresh_name(experiment, &names, &mut draw);
+        }
+        if names.insert(assignment.name.clone()) {
+            status.suggestions.push(assignment);
+        }
+    }
+    status.suggestion_count = i32::try_from(status.suggestions.len()).unwrap_or(i32::MAX);
+    status.algorithm_settings = laid_over(&status.algorithm_settings, &reply.settings);
+    if reply.exhausted && !is_cut {
+        let (type_, reason) = (condition_type::EXHAUSTED, condition_reason::EXHAUSTED);
+        let message = "the search space is exhausted, no further assignment will come";
+        // The state that clients see stays Running: it is moved back to the end.
+        status.set(type_, ConditionStatus::True, reason, message, now);
+        let last = |c: &diwan_api::Condition| c.type_ == condition_type::RUNNING;
+        if let Some(at) = status.conditions.iter().position(last) {
+            let running = status.conditions.remove(at);
+            status.conditions.push(running);
+        }
+    }
+    status.suggestions.len() - before
+}
+
+fn fresh_name(experiment: &str, names: &HashSet<String>, draw: &mut impl FnMut() -> u64) -> String {
+    loop {
+        let name = trial_name(experiment, draw());
+        if !names.contains(&name) {
+            return name;
+        }
+    }
+}
+
+/// `below` with the settings of `above` laid over it, by name.
+pub(super) fn laid_over(
+    below: &[AlgorithmSetting],
+    above: &[AlgorithmSetting],
+) -> Vec<AlgorithmSetting> {
+    let mut settings = below.to_vec();
+    for setting in above {
+        match settings.iter_mut().find(|s| s.name == setting.name) {
+            Some(found) => found.value.clone_from(&setting.value),
+            None => settings.push(setting.clone()),
+        }
+    }
+    settings
+}
+
+/// What is to follow an error of the algorithm.
+#[derive(Debug, PartialEq)]
+pub(super) enum Reaction {
+    /// The suggestion has failed.
+    Fail(SuggestionStatus),
+    /// The algorithm is asked again; the status says why.
+    Retry(SuggestionStatus),
+}
+
+/// What an error makes of the status; `is_last` when it is not to be tried again.
+pub(super) fn failed(
+    mut status: SuggestionStatus,
+    error: &SuggesterError,
+    during: During,
+    is_last: bool,
+    now: Timestamp,
+) -> Reaction {
+    created(&mut status, now);
+    if let (SuggesterError::Retry(message), false) = (error, is_last) {
+        let (type_, reason) = (
+            condition_type::DEPLOYMENT_READY,
+            condition_reason::DEPLOYMENT_NOT_READY,
+        );
+        status.set(type_, ConditionStatus::False, reason, message, now);
+        return Reaction::Retry(status);
+    }
+    let message = match during {
+        During::Validation => {
+            format!("Validation failed: ValidateAlgorithmSettings Error: {error}")
+        }
+        During::Suggestion => format!("GetSuggestions failed: {error}"),
+    };
+    let (yes, no) = (ConditionStatus::True, ConditionStatus::False);
+    if status.is(condition_type::RUNNING) {
+        let reason = condition_reason::FAILED;
+        status.set(
+            condition_type::RUNNING,
+            no,
+            reason,
+            "Suggestion has failed",
+            now,
+        );
+    }
+    status.set(
+        condition_type::FAILED,
+        yes,
+        condition_reason::FAILED,
+        &message,
+        now,
+    );
+    status.completion_time = Some(Time(now));
+    Reaction::Fail(status)
+}
+
+/// What the algorithm was asked for when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum During {
+    /// To validate its settings.
+    Validation,
+    /// To suggest.
+    Suggestion,
+}
+
+/// The given assignments that must be known to the algorithm beside the trials made of them.
+pub(super) fn names(assignments: &[TrialAssignment]) -> impl Iterator<Item = &str> {
+    assignments
+        .iter()
+        .map(|assignment| assignment.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::from_second(1_700_000_000).unwrap()
+    }
+
+    fn named(name: &str) -> TrialAssignment {
+        TrialAssignment {
+            name: name.to_owned(),
+            ..TrialAssignment::default()
+        }
+    }
+
+    fn take(status: &mut SuggestionStatus, reply: SuggestReply, count: usize) -> usize {
+        let mut next = 0;
+        let draw = || {
+            next += 1;
+            next
+        };
+        taken_in(status, reply, count, "e", draw, now())
+    }
+
+    #[test]
+    fn a_partial_reply_is_accepted() {
+        let mut status = SuggestionStatus::default();
+        let reply = SuggestReply {
+            assignments: vec![named(""); 2],
+            ..SuggestReply::default()
+        };
+        assert_eq!(take(&mut status, reply, 5), 2);
+        assert_eq!(
+            names(&status.suggestions).collect::<Vec<_>>(),
+            ["e-cbbbbbbb", "e-dbbbbbbb"]
+        );
+        assert_eq!(status.suggestion_count, 2);
+    }
+
+    #[test]
+    fn surplus_and_repeated_names_are_passed_over() {
+        let mut status = SuggestionStatus {
+            suggestions: vec![named("a")],
+            ..Default::default()
+        };
+        let assignments = vec![named("a"), named("b"), named("c")];
+        let reply = SuggestReply {
+            assignments,
+            exhausted: true,
+            ..SuggestReply::default()
+        };
+        assert_eq!(take(&mut status, reply, 2), 1);
+        assert_eq!(names(&status.suggestions).collect::<Vec<_>>(), ["a", "b"]);
+        assert!(
+            !status.is(condition_type::EXHAUSTED),
+            "one assignment was cut off"
+        );
+    }
+
+    #[test]
+    fn the_end_of_the_space_is_kept_and_running_stays_the_last_condition() {
+        let mut status = accepted(SuggestionStatus::default(), now());
+        let reply = SuggestReply {
+            exhausted: true,
+            ..SuggestReply::default()
+        };
+        assert_eq!(take(&mut status, reply, 2), 0);
+        assert!(status.is(condition_type::EXHAUSTED));
+        assert_eq!(
+            status.last_condition().unwrap().type_,
+            condition_type::RUNNING
+        );
+    }
+
+    #[test]
+    fn returned_settings_are_laid_over() {
+        let setting = |name: &str, value: &str| AlgorithmSetting {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        };
+        let below = [setting("a", "1"), setting("b", "2")];
+        let above = [setting("b", "3"), setting("c", "4")];
+        let expected = vec![setting("a", "1"), setting("b", "3"), setting("c", "4")];
+        assert_eq!(laid_over(&below, &above), expected);
+    }
+
+    #[test]
+    fn an_unreachable_algorithm_is_said_first_and_fails_in_the_end() {
+        let error = SuggesterError::Retry("no route".to_owned());
+        let status = SuggestionStatus::default();
+        let Reaction::Retry(status) = failed(status, &error, During::Suggestion, false, now())
+        else {
+            panic!("not tried again")
+        };
+        let condition = status.condition(condition_type::DEPLOYMENT_READY).unwrap();
+        assert_eq!(condition.message, "no route");
+        let Reaction::Fail(status) = failed(status, &error, During::Suggestion, true, now()) else {
+            panic!("tried for ever")
+        };
+        let condition = status.condition(condition_type::FAILED).unwrap();
+        assert_eq!(condition.message, "GetSuggestions failed: no route");
+    }
+
+    #[test]
+    fn refused_settings_fail_with_upstreams_text() {
+        let error = SuggesterError::Invalid("unknown setting x".to_owned());
+        let status = SuggestionStatus::default();
+        let Reaction::Fail(status) = failed(status, &error, During::Validation, false, now())
+        else {
+            panic!("tried again")
+        };
+        assert_eq!(
+            status.condition(condition_type::FAILED).unwrap().message,
+            "Validation failed: ValidateAlgorithmSettings Error: unknown setting x"
+        );
+    }
+}

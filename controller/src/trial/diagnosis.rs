@@ -1,0 +1,210 @@
+//! What a trial's pods say about why it does not start, or why it failed.
+
+use std::time::Duration;
+
+use diwan_api::metadata::LABEL_TRIAL;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use kube::ResourceExt;
+use kube::api::{ListParams, LogParams};
+
+use crate::key::Key;
+use crate::world::World;
+
+/// How many of the last lines of a log are shown.
+const LINES: i64 = 10;
+/// How much of them is shown.
+const BYTES: usize = 2_000;
+/// How long the log of a failed trial is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a trial does not get going.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Obstacle {
+    /// One word.
+    pub(super) reason: &'static str,
+    /// A sentence.
+    pub(super) message: String,
+}
+
+/// How a trial's pods stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Pods {
+    /// There are none, or they are about to start.
+    Coming,
+    /// Something keeps one of them from starting.
+    Blocked(Obstacle),
+    /// All have started.
+    Started,
+}
+
+/// How the trial's pods stand.
+pub(super) async fn pods(world: &World, trial: &Key) -> Result<Pods, kube::Error> {
+    let found = list(world, trial).await?;
+    Ok(judge(&found))
+}
+
+async fn list(world: &World, trial: &Key) -> Result<Vec<Pod>, kube::Error> {
+    let selector = ListParams::default().labels(&format!("{LABEL_TRIAL}={}", trial.name));
+    Ok(world
+        .api::<Pod>(&trial.namespace)
+        .list(&selector)
+        .await?
+        .items)
+}
+
+fn judge(pods: &[Pod]) -> Pods {
+    if let Some(obstacle) = pods.iter().find_map(obstacle) {
+        return Pods::Blocked(obstacle);
+    }
+    let has_started = |pod: &Pod| phase(pod).is_some_and(|phase| phase != "Pending");
+    if !pods.is_empty() && pods.iter().all(has_started) {
+        Pods::Started
+    } else {
+        Pods::Coming
+    }
+}
+
+fn phase(pod: &Pod) -> Option<&str> {
+    pod.status.as_ref()?.phase.as_deref()
+}
+
+fn obstacle(pod: &Pod) -> Option<Obstacle> {
+    let status = pod.status.as_ref()?;
+    if status
+        .phase
+        .as_deref()
+        .is_some_and(|phase| phase != "Pending")
+    {
+        return None;
+    }
+    let conditions = status.conditions.as_deref().unwrap_or_default();
+    let unscheduled = conditions.iter().find(|c| {
+        c.type_ == "PodScheduled"
+            && c.status == "False"
+            && c.reason.as_deref() == Some("Unschedulable")
+    });
+    if let Some(condition) = unscheduled {
+        let why = condition.message.as_deref().unwrap_or("no reason is given");
+        let message = format!("pod {} can't be scheduled: {why}", pod.name_any());
+        return Some(Obstacle {
+            reason: "TrialUnschedulable",
+            message,
+        });
+    }
+    let of = |list: &Option<Vec<ContainerStatus>>| list.clone().unwrap_or_default();
+    let containers = of(&status.init_container_statuses).into_iter();
+    containers
+        .chain(of(&status.container_statuses))
+        .find_map(|container| {
+            let waiting = container.state?.waiting?;
+            let reason = waiting.reason.filter(|reason| is_stuck(reason))?;
+            let message = format!(
+                "container {} of pod {} can't start: {reason}: {}",
+                container.name,
+                pod.name_any(),
+                waiting.message.as_deref().unwrap_or("no reason is given"),
+            );
+            Some(Obstacle {
+                reason: "TrialWaiting",
+                message,
+            })
+        })
+}
+
+fn is_stuck(reason: &str) -> bool {
+    !matches!(reason, "ContainerCreating" | "PodInitializing")
+}
+
+/// The last lines of the primary container's log, for the condition of a failed trial.
+pub(super) async fn last_lines(world: &World, trial: &Key, container: &str) -> Option<String> {
+    let read = async {
+        let pods = list(world, trial).await.ok()?;
+        let pod = pods.iter().max_by_key(|pod| failed_last(pod))?;
+        let parameters = LogParams {
+            container: (!container.is_empty()).then(|| container.to_owned()),
+            tail_lines: Some(LINES),
+            ..LogParams::default()
+        };
+        let api = world.api::<Pod>(&trial.namespace);
+        api.logs(&pod.name_any(), &parameters).await.ok()
+    };
+    let log = tokio::time::timeout(PATIENCE, read).await.ok()??;
+    last(&log)
+}
+
+/// Failed pods before others, of these the newest.
+fn failed_last(pod: &Pod) -> (bool, Option<jiff::Timestamp>) {
+    let created = pod.metadata.creation_timestamp.as_ref().map(|t| t.0);
+    (phase(pod) == Some("Failed"), created)
+}
+
+fn last(log: &str) -> Option<String> {
+    let log = log.trim_end();
+    let from = log.len().saturating_sub(BYTES);
+    let from = (from..=log.len()).find(|&at| log.is_char_boundary(at))?;
+    let lines: Vec<&str> = log[from..].lines().rev().take(LINES as usize).collect();
+    let text = lines.into_iter().rev().collect::<Vec<_>>().join("\n");
+    (!text.trim().is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(status: serde_json::Value) -> Pod {
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn a_pod_that_is_too_large_blocks_the_trial() {
+        let pod = pod(json!({"phase": "Pending", "conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/1 nodes are available: 1 Insufficient cpu."
+        }]}));
+        let message = "pod p can't be scheduled: 0/1 nodes are available: 1 Insufficient cpu.";
+        let obstacle = Obstacle {
+            reason: "TrialUnschedulable",
+            message: message.to_owned(),
+        };
+        assert_eq!(judge(&[pod]), Pods::Blocked(obstacle));
+    }
+
+    #[test]
+    fn a_container_that_can_t_start_blocks_the_trial() {
+        let pod = pod(json!({"phase": "Pending", "containerStatuses": [{
+            "name": "main", "ready": false, "restartCount": 0, "image": "", "imageID": "",
+            "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}
+        }]}));
+        let message = "container main of pod p can't start: ImagePullBackOff: no such image";
+        let obstacle = Obstacle {
+            reason: "TrialWaiting",
+            message: message.to_owned(),
+        };
+        assert_eq!(judge(&[pod]), Pods::Blocked(obstacle));
+    }
+
+    #[test]
+    fn pods_that_run_or_have_ended_have_started() {
+        let pods = [
+            pod(json!({"phase": "Running"})),
+            pod(json!({"phase": "Succeeded"})),
+        ];
+        assert_eq!(judge(&pods), Pods::Started);
+        assert_eq!(judge(&[pod(json!({"phase": "Pending"}))]), Pods::Coming);
+        assert_eq!(judge(&[]), Pods::Coming);
+    }
+
+    #[test]
+    fn of_a_log_the_last_lines_are_shown() {
+        let log = (0..50)
+            .map(|n| format!("line {n}"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let shown = last(&log).unwrap();
+        assert_eq!(shown.lines().count(), 10);
+        assert!(shown.starts_with("line 40\n") && shown.ends_with("line 49"));
+        assert_eq!(last(" \n"), None);
+    }
+}

@@ -1,0 +1,224 @@
+//! The object that runs a trial, made from its `runSpec`. No I/O.
+
+use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, LABEL_EXPERIMENT, LABEL_TRIAL};
+use diwan_api::metrics_collector::CollectorPlan;
+use diwan_api::{ObjectiveType, Trial};
+use kube::api::{DynamicObject, TypeMeta};
+use kube::{Resource, ResourceExt};
+use serde_json::{Map, Value, json};
+
+use crate::admission::pod::ANNOTATION_PRIMARY_POD_LABELS;
+
+/// The type of the object that runs the trial; `None` when `runSpec` does not name one.
+pub(super) fn types(trial: &Trial) -> Option<TypeMeta> {
+    let run = trial.spec.run_spec.as_ref()?;
+    let text = |key| run.get(key).and_then(Value::as_str).map(str::to_owned);
+    Some(TypeMeta {
+        api_version: text("apiVersion")?,
+        kind: text("kind")?,
+    })
+}
+
+/// The object that runs the trial: owned by it, and each pod template in it marked with the
+/// trial's labels and with what is to be collected from the pod.
+pub(super) fn run_object(trial: &Trial) -> Result<DynamicObject, String> {
+    let types = types(trial).ok_or("runSpec has no apiVersion and kind")?;
+    let mut run = trial.spec.run_spec.clone().unwrap_or_default();
+    run.shift_remove("apiVersion");
+    run.shift_remove("kind");
+    let mark = Mark::of(trial);
+    if types.kind == "Pod" && types.api_version == "v1" {
+        mark.put_on(&mut run);
+    }
+    for value in run.values_mut() {
+        mark.put_on_templates(value);
+    }
+    let metadata = run.shift_remove("metadata").unwrap_or_else(|| json!({}));
+    let mut object = DynamicObject {
+        types: Some(types),
+        metadata: serde_json::from_value(metadata)
+            .map_err(|error| format!("metadata of runSpec: {error}"))?,
+        data: Value::Object(run),
+    };
+    let owner = trial
+        .controller_owner_ref(&())
+        .ok_or("the trial was never created")?;
+    object.metadata.name = Some(trial.name_any());
+    object.metadata.namespace = trial.namespace();
+    object.metadata.owner_references = Some(vec![owner]);
+    // By these the runs of trials are watched apart from all others.
+    object
+        .metadata
+        .labels
+        .get_or_insert_default()
+        .extend(mark.labels);
+    Ok(object)
+}
+
+/// What every pod of a trial carries.
+struct Mark {
+    labels: Vec<(String, String)>,
+    annotations: Vec<(String, String)>,
+}
+
+impl Mark {
+    fn of(trial: &Trial) -> Self {
+        let mut labels = vec![(LABEL_TRIAL.to_owned(), trial.name_any())];
+        if let Some(experiment) = trial.labels().get(LABEL_EXPERIMENT) {
+            labels.push((LABEL_EXPERIMENT.to_owned(), experiment.clone()));
+        }
+        let plan = serde_json::to_string(&collector_plan(trial)).unwrap_or_default();
+        let mut annotations = vec![(ANNOTATION_METRICS_COLLECTOR.to_owned(), plan)];
+        if !trial.spec.primary_pod_labels.is_empty() {
+            let primary = serde_json::to_string(&trial.spec.primary_pod_labels);
+            let primary = primary.unwrap_or_default();
+            annotations.push((ANNOTATION_PRIMARY_POD_LABELS.to_owned(), primary));
+        }
+        Self {
+            labels,
+            annotations,
+        }
+    }
+
+    fn put_on_templates(&self, value: &mut Value) {
+        match value {
+            Value::Object(object) => {
+                let is_template = object
+                    .get("spec")
+                    .and_then(|spec| spec.get("containers"))
+                    .is_some_and(Value::is_array);
+                if is_template {
+                    self.put_on(object);
+                }
+                for value in object.values_mut() {
+                    self.put_on_templates(value);
+                }
+            }
+            Value::Array(values) => {
+                for value in values {
+                    self.put_on_templates(value);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn put_on(&self, template: &mut Map<String, Value>) {
+        let metadata = object_at(template, "metadata");
+        for (field, entries) in [("labels", &self.labels), ("annotations", &self.annotations)] {
+            let map = object_at(metadata, field);
+            for (key, value) in entries {
+                map.insert(key.clone(), Value::String(value.clone()));
+            }
+        }
+    }
+}
+
+/// The object in this field, put there when something else or nothing is.
+fn object_at<'a>(parent: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
+    let value = parent.entry(field).or_insert(Value::Null);
+    if !value.is_object() {
+        *value = Value::Object(Map::new());
+    }
+    value.as_object_mut().expect("it was made an object above")
+}
+
+fn collector_plan(trial: &Trial) -> CollectorPlan {
+    let objective = trial.spec.objective.clone().unwrap_or_default();
+    CollectorPlan {
+        trial: trial.name_any(),
+        namespace: trial.namespace().unwrap_or_default(),
+        primary_container: trial.spec.primary_container_name.clone(),
+        objective: objective.objective_metric_name,
+        additional: objective.additional_metric_names,
+        objective_type: objective.type_.unwrap_or(ObjectiveType::Minimize),
+        spec: trial.spec.metrics_collector.clone().unwrap_or_default(),
+        stop_rules: trial.spec.early_stopping_rules.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trial(run: &Value) -> Trial {
+        let mut trial = Trial::default();
+        trial.metadata.name = Some("tune-b".to_owned());
+        trial.metadata.namespace = Some("team".to_owned());
+        trial.metadata.uid = Some("u".to_owned());
+        trial.metadata.labels = Some(
+            [(LABEL_EXPERIMENT.to_owned(), "tune".to_owned())]
+                .into_iter()
+                .collect(),
+        );
+        trial.spec.run_spec = run.as_object().cloned();
+        trial.spec.primary_container_name = "main".to_owned();
+        trial
+    }
+
+    fn template() -> Value {
+        json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "main"}]}})
+    }
+
+    #[test]
+    fn a_job_is_owned_and_its_template_marked() {
+        let run = json!({
+            "apiVersion": "batch/v1", "kind": "Job", "spec": {"template": template()}
+        });
+        let object = run_object(&trial(&run)).unwrap();
+        let owner = &object.owner_references()[0];
+        assert_eq!(
+            (owner.kind.as_str(), owner.controller),
+            ("Trial", Some(true))
+        );
+        assert_eq!(object.labels()[LABEL_TRIAL], "tune-b");
+        let metadata = &object.data["spec"]["template"]["metadata"];
+        assert_eq!(metadata["labels"]["a"], "b");
+        assert_eq!(metadata["labels"][LABEL_TRIAL], "tune-b");
+        assert_eq!(metadata["labels"][LABEL_EXPERIMENT], "tune");
+        let plan = metadata["annotations"][ANNOTATION_METRICS_COLLECTOR]
+            .as_str()
+            .unwrap();
+        let plan: CollectorPlan = serde_json::from_str(plan).unwrap();
+        assert_eq!(
+            (plan.trial.as_str(), plan.namespace.as_str()),
+            ("tune-b", "team")
+        );
+        assert_eq!(plan.primary_container, "main");
+    }
+
+    #[test]
+    fn every_template_of_a_distributed_kind_is_marked() {
+        let run = json!({"apiVersion": "kubeflow.org/v1", "kind": "PyTorchJob", "spec": {
+            "pytorchReplicaSpecs": {
+                "Master": {"template": template()}, "Worker": {"template": template()}
+            }
+        }});
+        let object = run_object(&trial(&run)).unwrap();
+        for replica in ["Master", "Worker"] {
+            let template = &object.data["spec"]["pytorchReplicaSpecs"][replica]["template"];
+            assert_eq!(template["metadata"]["labels"][LABEL_TRIAL], "tune-b");
+        }
+    }
+
+    #[test]
+    fn a_bare_pod_is_marked_itself() {
+        let run = json!({
+            "apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "main"}]}
+        });
+        let object = run_object(&trial(&run)).unwrap();
+        assert!(
+            object
+                .annotations()
+                .contains_key(ANNOTATION_METRICS_COLLECTOR)
+        );
+    }
+
+    #[test]
+    fn a_run_without_a_type_is_refused() {
+        assert_eq!(
+            run_object(&trial(&json!({}))).unwrap_err(),
+            "runSpec has no apiVersion and kind"
+        );
+    }
+}
