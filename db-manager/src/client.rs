@@ -1,0 +1,129 @@
+//! A client of `DBManager` that reports what a trial measured, and tries again when the server is
+//! away.
+
+use std::time::Duration;
+
+use diwan_api::MetricLog;
+use diwan_proto::v1beta1::{
+    ObservationLog, ReportObservationLogRequest, db_manager_client::DbManagerClient,
+};
+use tonic::{
+    Code, Request, Status,
+    metadata::{Ascii, MetadataValue},
+    transport::{Channel, Endpoint},
+};
+use uuid::Uuid;
+
+use crate::grpc::{BATCH_KEY, NAMESPACE_KEY};
+
+/// How many rows one call carries at most.
+const ROWS_PER_CALL: usize = 10_000;
+/// The wait after the first failure; doubled after each further one.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// The longest wait between two tries.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// Why a report could not be delivered.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The address or the namespace can't be used.
+    #[error("db manager {address:?}: {reason}")]
+    Address {
+        /// As it was given.
+        address: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The server refused, or was away for too long.
+    #[error("db manager: {}", .0.message())]
+    Call(#[from] Status),
+}
+
+/// Reports rows of trials of one namespace.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: DbManagerClient<Channel>,
+    namespace: Option<MetadataValue<Ascii>>,
+    patience: Duration,
+}
+
+impl Client {
+    /// Names a server (`host:port` or a URL) without connecting yet. Calls are tried again for
+    /// `patience` while the server is away.
+    pub fn new(
+        address: &str,
+        namespace: Option<&str>,
+        patience: Duration,
+    ) -> Result<Self, ClientError> {
+        let refused = |reason: String| ClientError::Address {
+            address: address.to_owned(),
+            reason,
+        };
+        let url = if address.contains("://") {
+            address.to_owned()
+        } else {
+            format!("http://{address}")
+        };
+        let endpoint = Endpoint::from_shared(url).map_err(|error| refused(error.to_string()))?;
+        let namespace = namespace.map(str::parse).transpose();
+        let namespace = namespace.map_err(|_| refused("the namespace is not ascii".to_owned()))?;
+        let inner = DbManagerClient::new(endpoint.connect_lazy());
+        Ok(Self {
+            inner,
+            namespace,
+            patience,
+        })
+    }
+
+    /// Reports rows. Each call carries an id, so a call that is tried again is stored once.
+    pub async fn report(&self, trial: &str, rows: Vec<MetricLog>) -> Result<(), ClientError> {
+        let mut rows = rows.into_iter().map(Into::into).peekable();
+        while rows.peek().is_some() {
+            let metric_logs = rows.by_ref().take(ROWS_PER_CALL).collect();
+            let message = ReportObservationLogRequest {
+                trial_name: trial.to_owned(),
+                observation_log: Some(ObservationLog { metric_logs }),
+            };
+            self.deliver(message).await?;
+        }
+        Ok(())
+    }
+
+    async fn deliver(&self, message: ReportObservationLogRequest) -> Result<(), ClientError> {
+        let batch: MetadataValue<Ascii> =
+            Uuid::now_v7().to_string().parse().expect("a uuid is ascii");
+        let deadline = tokio::time::Instant::now() + self.patience;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let mut request = Request::new(message.clone());
+            request.metadata_mut().insert(BATCH_KEY, batch.clone());
+            if let Some(namespace) = &self.namespace {
+                request
+                    .metadata_mut()
+                    .insert(NAMESPACE_KEY, namespace.clone());
+            }
+            let Err(status) = self.inner.clone().report_observation_log(request).await else {
+                return Ok(());
+            };
+            if !passing(&status) || tokio::time::Instant::now() + wait > deadline {
+                return Err(status.into());
+            }
+            tracing::debug!(trial.name = message.trial_name, %status, "the report is tried again");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LONGEST_WAIT);
+        }
+    }
+}
+
+/// Whether the same call may succeed later.
+fn passing(status: &Status) -> bool {
+    matches!(
+        status.code(),
+        Code::Unavailable
+            | Code::Unknown
+            | Code::Cancelled
+            | Code::DeadlineExceeded
+            | Code::ResourceExhausted
+            | Code::Aborted
+    )
+}

@@ -1,0 +1,177 @@
+//! `api.v1.beta1.DBManager` over any store: the door that trials, SDKs and collectors knock on.
+//!
+//! Beside it answer `grpc.health.v1.Health` and server reflection (v1 and v1alpha), as Katib's
+//! DB manager does.
+
+mod health;
+
+use std::{future::Future, io, sync::Arc};
+
+use async_trait::async_trait;
+use diwan_api::MetricLog;
+use diwan_proto::v1beta1::{
+    DeleteObservationLogReply, DeleteObservationLogRequest, GetObservationLogReply,
+    GetObservationLogRequest, ObservationLog, ReportObservationLogReply,
+    ReportObservationLogRequest,
+    db_manager_server::{DbManager, DbManagerServer},
+};
+use tokio::net::TcpListener;
+use tonic::{
+    Request, Response, Status,
+    metadata::MetadataMap,
+    transport::{Server, server::TcpIncoming},
+};
+
+use crate::store::{Delivery, LogQuery, ObservationStore, Report, StoreError, TrialRef};
+
+/// gRPC metadata: the namespace of the trial that a call names.
+pub const NAMESPACE_KEY: &str = "x-diwan-namespace";
+/// gRPC metadata: the id of a report; a second report of the trial with the same id is not stored.
+pub const BATCH_KEY: &str = "x-diwan-batch";
+
+/// Knows which trials there are, for calls that name no namespace.
+#[async_trait]
+pub trait TrialDirectory: Send + Sync + 'static {
+    /// Returns the namespaces that have a trial of this name.
+    async fn namespaces(&self, trial: &str) -> Vec<String>;
+}
+
+/// Serves until `shutdown` is ready and the calls in flight are answered. Without a directory, a
+/// trial named without its namespace is looked up in the log alone.
+pub async fn serve(
+    listener: TcpListener,
+    store: Arc<dyn ObservationStore>,
+    directory: Option<Arc<dyn TrialDirectory>>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(diwan_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    // Katib's clients send and read logs of any size.
+    let manager = DbManagerServer::new(Service {
+        store: Arc::clone(&store),
+        directory,
+    })
+    .max_decoding_message_size(usize::MAX)
+    .max_encoding_message_size(usize::MAX);
+    Server::builder()
+        .add_service(manager)
+        .add_service(health::service(store))
+        .add_service(reflection().build_v1().map_err(io::Error::other)?)
+        .add_service(reflection().build_v1alpha().map_err(io::Error::other)?)
+        .serve_with_incoming_shutdown(
+            TcpIncoming::from(listener).with_nodelay(Some(true)),
+            shutdown,
+        )
+        .await
+        .map_err(io::Error::other)
+}
+
+struct Service {
+    store: Arc<dyn ObservationStore>,
+    directory: Option<Arc<dyn TrialDirectory>>,
+}
+
+impl Service {
+    /// Returns the trial that a call means.
+    async fn trial(&self, metadata: &MetadataMap, name: String) -> Result<TrialRef, Status> {
+        if name.is_empty() {
+            return Err(Status::invalid_argument("trial_name is empty"));
+        }
+        if let Some(namespace) = text(metadata, NAMESPACE_KEY)? {
+            return Ok(TrialRef { namespace, name });
+        }
+        let mut namespaces = match &self.directory {
+            Some(directory) => directory.namespaces(&name).await,
+            None => Vec::new(),
+        };
+        if namespaces.len() > 1 {
+            return Err(status(StoreError::Ambiguous { name, namespaces }));
+        }
+        Ok(TrialRef {
+            namespace: namespaces.pop().unwrap_or_default(),
+            name,
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl DbManager for Service {
+    async fn report_observation_log(
+        &self,
+        request: Request<ReportObservationLogRequest>,
+    ) -> Result<Response<ReportObservationLogReply>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let batch = text(&metadata, BATCH_KEY)?;
+        let report = Report {
+            trial: self.trial(&metadata, message.trial_name).await?,
+            rows: rows(message.observation_log.unwrap_or_default())?,
+            delivery: batch.map_or(Delivery::Plain, Delivery::Batch),
+        };
+        self.store.report(report).await.map_err(status)?;
+        Ok(Response::new(ReportObservationLogReply {}))
+    }
+
+    async fn get_observation_log(
+        &self,
+        request: Request<GetObservationLogRequest>,
+    ) -> Result<Response<GetObservationLogReply>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let query = LogQuery {
+            trial: self.trial(&metadata, message.trial_name).await?,
+            metric: given(message.metric_name),
+            start: given(message.start_time),
+            end: given(message.end_time),
+        };
+        let rows = self.store.get(query).await.map_err(status)?;
+        let observation_log = Some(rows.into());
+        Ok(Response::new(GetObservationLogReply { observation_log }))
+    }
+
+    async fn delete_observation_log(
+        &self,
+        request: Request<DeleteObservationLogRequest>,
+    ) -> Result<Response<DeleteObservationLogReply>, Status> {
+        let (metadata, _, message) = request.into_parts();
+        let trial = self.trial(&metadata, message.trial_name).await?;
+        self.store.delete(&trial).await.map_err(status)?;
+        Ok(Response::new(DeleteObservationLogReply {}))
+    }
+}
+
+/// Reads a metadata value; an empty one counts as not sent.
+fn text(metadata: &MetadataMap, key: &str) -> Result<Option<String>, Status> {
+    let Some(value) = metadata.get(key) else {
+        return Ok(None);
+    };
+    let value = value
+        .to_str()
+        .map_err(|_| Status::invalid_argument(format!("metadata {key} is not ascii text")))?;
+    Ok(Some(value.to_owned()).filter(|value| !value.is_empty()))
+}
+
+fn rows(log: ObservationLog) -> Result<Vec<MetricLog>, Status> {
+    let entries = log.metric_logs.into_iter().enumerate();
+    let rows = entries.map(|(index, entry)| {
+        let row = MetricLog::try_from(entry);
+        row.map_err(|error| Status::invalid_argument(format!("entry {index}: {error}")))
+    });
+    rows.collect()
+}
+
+fn status(error: StoreError) -> Status {
+    let message = match &error {
+        StoreError::Ambiguous { .. } => format!("{error} as metadata {NAMESPACE_KEY}"),
+        _ => error.to_string(),
+    };
+    match error {
+        StoreError::Row { .. } | StoreError::Bound { .. } => Status::invalid_argument(message),
+        StoreError::Ambiguous { .. } | StoreError::Gap { .. } | StoreError::Newer { .. } => {
+            Status::failed_precondition(message)
+        }
+        StoreError::Database(_) | StoreError::Closed => Status::unavailable(message),
+    }
+}

@@ -1,0 +1,437 @@
+//! `DBManager`, health and reflection, as clients see them through a socket.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use diwan_api::MetricLog;
+use diwan_db_manager::{
+    ObservationStore,
+    client::Client,
+    grpc::{self, BATCH_KEY, NAMESPACE_KEY, TrialDirectory},
+    store,
+    url::DatabaseUrl,
+};
+use diwan_proto::v1beta1::{
+    DeleteObservationLogRequest, GetObservationLogRequest, Metric, MetricLog as WireLog,
+    ObservationLog, ReportObservationLogRequest, db_manager_client::DbManagerClient,
+};
+use tokio::{net::TcpListener, sync::oneshot};
+use tonic::{Code, Request, transport::Channel};
+use tonic_health::pb::{
+    HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
+};
+
+struct Server {
+    address: SocketAddr,
+    store: Arc<dyn ObservationStore>,
+    stop: oneshot::Sender<()>,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Server {
+    async fn start(directory: Option<Arc<dyn TrialDirectory>>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::start_on(listener, directory).await
+    }
+
+    async fn start_on(listener: TcpListener, directory: Option<Arc<dyn TrialDirectory>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let url = DatabaseUrl::Sqlite(folder.path().join("log.db"));
+        let store = store::open(&url).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = async { drop(stopped.await) };
+        let task = tokio::spawn(grpc::serve(
+            listener,
+            Arc::clone(&store),
+            directory,
+            shutdown,
+        ));
+        Self {
+            address,
+            store,
+            stop,
+            task,
+            _folder: folder,
+        }
+    }
+
+    async fn channel(&self) -> Channel {
+        let url = format!("http://{}", self.address);
+        Channel::from_shared(url).unwrap().connect().await.unwrap()
+    }
+
+    async fn client(&self) -> DbManagerClient<Channel> {
+        DbManagerClient::new(self.channel().await)
+    }
+}
+
+fn entry(time: &str, name: &str, value: &str) -> WireLog {
+    let metric = Some(Metric {
+        name: name.into(),
+        value: value.into(),
+    });
+    WireLog {
+        time_stamp: time.into(),
+        metric,
+    }
+}
+
+fn report(trial: &str, metric_logs: Vec<WireLog>) -> ReportObservationLogRequest {
+    let observation_log = Some(ObservationLog { metric_logs });
+    ReportObservationLogRequest {
+        trial_name: trial.into(),
+        observation_log,
+    }
+}
+
+fn get(trial: &str) -> GetObservationLogRequest {
+    GetObservationLogRequest {
+        trial_name: trial.into(),
+        ..Default::default()
+    }
+}
+
+fn with<T>(message: T, metadata: &[(&'static str, &str)]) -> Request<T> {
+    let mut request = Request::new(message);
+    for (key, value) in metadata {
+        request.metadata_mut().insert(*key, value.parse().unwrap());
+    }
+    request
+}
+
+async fn values(
+    client: &mut DbManagerClient<Channel>,
+    request: Request<GetObservationLogRequest>,
+) -> Vec<String> {
+    let reply = client
+        .get_observation_log(request)
+        .await
+        .unwrap()
+        .into_inner();
+    let logs = reply.observation_log.unwrap().metric_logs;
+    logs.into_iter()
+        .map(|log| log.metric.unwrap().value)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_log_is_reported_read_and_deleted() {
+    let server = Server::start(None).await;
+    let mut client = server.client().await;
+    let logs = vec![
+        entry("2026-01-01T00:00:02Z", "loss", "0.2"),
+        entry("2026-01-01T01:00:01.50+01:00", "loss", "0.3"),
+        entry("0001-01-01T00:00:00Z", "acc", "unavailable"),
+        entry("", "acc", "0.5"),
+    ];
+    client
+        .report_observation_log(report("t", logs))
+        .await
+        .unwrap();
+
+    let reply = client
+        .get_observation_log(get("t"))
+        .await
+        .unwrap()
+        .into_inner();
+    let expected = vec![
+        entry("0001-01-01T00:00:00Z", "acc", "unavailable"),
+        entry("2026-01-01T00:00:01.5Z", "loss", "0.3"),
+        entry("2026-01-01T00:00:02Z", "loss", "0.2"),
+    ];
+    assert_eq!(reply.observation_log.unwrap().metric_logs, expected);
+
+    let bounded = GetObservationLogRequest {
+        metric_name: "loss".into(),
+        start_time: "2026-01-01T00:00:02Z".into(),
+        ..get("t")
+    };
+    assert_eq!(values(&mut client, Request::new(bounded)).await, ["0.2"]);
+
+    let delete = DeleteObservationLogRequest {
+        trial_name: "t".into(),
+    };
+    client.delete_observation_log(delete).await.unwrap();
+    assert_eq!(values(&mut client, Request::new(get("t"))).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn empty_and_missing_logs_are_accepted_and_bad_ones_named() {
+    let server = Server::start(None).await;
+    let mut client = server.client().await;
+    client
+        .report_observation_log(report("t", vec![]))
+        .await
+        .unwrap();
+    let missing = ReportObservationLogRequest {
+        trial_name: "t".into(),
+        observation_log: None,
+    };
+    client.report_observation_log(missing).await.unwrap();
+
+    let logs = vec![
+        entry("2026-01-01T00:00:02Z", "loss", "1"),
+        entry("noon", "acc", "1"),
+    ];
+    let status = client
+        .report_observation_log(report("t", logs))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(
+        status
+            .message()
+            .starts_with("entry 1 (metric \"acc\"): time stamp \"noon\""),
+        "{status}"
+    );
+    let nameless = WireLog {
+        time_stamp: "2026-01-01T00:00:02Z".into(),
+        metric: None,
+    };
+    let status = client
+        .report_observation_log(report("t", vec![nameless]))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert!(status.message().starts_with("entry 0: "), "{status}");
+    let status = client.get_observation_log(get("")).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
+async fn namespaces_sent_as_metadata_keep_equal_names_apart() {
+    let server = Server::start(None).await;
+    let mut client = server.client().await;
+    for namespace in ["a", "b"] {
+        let logs = vec![entry("2026-01-01T00:00:02Z", "loss", namespace)];
+        let request = with(report("t", logs), &[(NAMESPACE_KEY, namespace)]);
+        client.report_observation_log(request).await.unwrap();
+    }
+    assert_eq!(
+        values(&mut client, with(get("t"), &[(NAMESPACE_KEY, "a")])).await,
+        ["a"]
+    );
+    assert_eq!(
+        values(&mut client, with(get("t"), &[(NAMESPACE_KEY, "b")])).await,
+        ["b"]
+    );
+    let status = client.get_observation_log(get("t")).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+    assert!(status.message().contains("a, b"), "{status}");
+    assert!(status.message().ends_with("x-diwan-namespace"), "{status}");
+}
+
+struct Fixed(&'static [(&'static str, &'static str)]);
+
+#[tonic::async_trait]
+impl TrialDirectory for Fixed {
+    async fn namespaces(&self, trial: &str) -> Vec<String> {
+        let of_trial = self.0.iter().filter(|(_, name)| *name == trial);
+        of_trial
+            .map(|(namespace, _)| (*namespace).to_owned())
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn a_directory_finds_the_namespace_of_a_first_report() {
+    let directory = Fixed(&[("a", "only"), ("a", "twice"), ("b", "twice")]);
+    let server = Server::start(Some(Arc::new(directory))).await;
+    let mut client = server.client().await;
+    let logs = || vec![entry("2026-01-01T00:00:02Z", "loss", "1")];
+    client
+        .report_observation_log(report("only", logs()))
+        .await
+        .unwrap();
+    assert_eq!(
+        values(&mut client, with(get("only"), &[(NAMESPACE_KEY, "a")])).await,
+        ["1"]
+    );
+    assert_eq!(
+        values(&mut client, with(get("only"), &[(NAMESPACE_KEY, "b")])).await,
+        [""; 0]
+    );
+    let status = client
+        .report_observation_log(report("twice", logs()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn a_report_with_an_id_is_stored_once() {
+    let server = Server::start(None).await;
+    let mut client = server.client().await;
+    for _ in 0..2 {
+        let logs = vec![entry("2026-01-01T00:00:02Z", "loss", "1")];
+        let request = with(report("t", logs), &[(BATCH_KEY, "batch-1")]);
+        client.report_observation_log(request).await.unwrap();
+    }
+    assert_eq!(values(&mut client, Request::new(get("t"))).await, ["1"]);
+}
+
+#[tokio::test]
+async fn messages_beyond_four_megabytes_pass_both_ways() {
+    let server = Server::start(None).await;
+    let mut client = server.client().await.max_decoding_message_size(usize::MAX);
+    let value = "x".repeat(6 << 20);
+    let logs = vec![entry("2026-01-01T00:00:02Z", "loss", &value)];
+    client
+        .report_observation_log(report("t", logs))
+        .await
+        .unwrap();
+    assert_eq!(values(&mut client, Request::new(get("t"))).await, [value]);
+}
+
+#[tokio::test]
+async fn health_is_the_health_of_the_database() {
+    let server = Server::start(None).await;
+    let mut health = HealthClient::new(server.channel().await);
+    let check = |service: &str| HealthCheckRequest {
+        service: service.into(),
+    };
+    for service in ["", "grpc.health.v1.Health"] {
+        let reply = health.check(check(service)).await.unwrap().into_inner();
+        assert_eq!(reply.status(), ServingStatus::Serving, "{service}");
+    }
+    let status = health.check(check("other")).await.unwrap_err();
+    assert_eq!(status.code(), Code::NotFound);
+
+    server.store.close().await.unwrap();
+    let reply = health.check(check("")).await.unwrap().into_inner();
+    assert_eq!(reply.status(), ServingStatus::NotServing);
+    let status = server
+        .client()
+        .await
+        .get_observation_log(get("t"))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn reflection_lists_the_services_in_both_versions() {
+    use tonic_reflection::pb::{v1, v1alpha};
+    let server = Server::start(None).await;
+    let channel = server.channel().await;
+
+    let list = v1::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = v1::ServerReflectionRequest {
+        message_request: Some(list),
+        ..Default::default()
+    };
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let requests = tokio_stream::once(request);
+    let mut replies = client
+        .server_reflection_info(requests)
+        .await
+        .unwrap()
+        .into_inner();
+    let reply = replies
+        .message()
+        .await
+        .unwrap()
+        .unwrap()
+        .message_response
+        .unwrap();
+    let v1::server_reflection_response::MessageResponse::ListServicesResponse(services) = reply
+    else {
+        panic!("an unexpected reply: {reply:?}");
+    };
+    let names: Vec<_> = services
+        .service
+        .into_iter()
+        .map(|service| service.name)
+        .collect();
+    assert!(
+        names.iter().any(|name| name == "api.v1.beta1.DBManager"),
+        "{names:?}"
+    );
+    assert!(
+        names.iter().any(|name| name == "grpc.health.v1.Health"),
+        "{names:?}"
+    );
+
+    let list = v1alpha::server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = v1alpha::ServerReflectionRequest {
+        message_request: Some(list),
+        ..Default::default()
+    };
+    let mut client = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    let requests = tokio_stream::once(request);
+    let mut replies = client
+        .server_reflection_info(requests)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(
+        replies
+            .message()
+            .await
+            .unwrap()
+            .unwrap()
+            .message_response
+            .is_some()
+    );
+}
+
+#[tokio::test]
+async fn the_client_waits_for_a_server_that_is_away() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = Client::new(&address.to_string(), Some("n"), Duration::from_mins(1)).unwrap();
+    let rows: Vec<_> = (0..25_000)
+        .map(|i| MetricLog {
+            time_stamp: "2026-01-01T00:00:00Z".into(),
+            name: "loss".into(),
+            value: i.to_string(),
+        })
+        .collect();
+    let reporting = tokio::spawn(async move { client.report("t", rows).await });
+    tokio::task::yield_now().await;
+
+    let listener = TcpListener::bind(address).await.unwrap();
+    let server = Server::start_on(listener, None).await;
+    reporting.await.unwrap().unwrap();
+    let mut reader = server.client().await.max_decoding_message_size(usize::MAX);
+    let stored = values(&mut reader, with(get("t"), &[(NAMESPACE_KEY, "n")])).await;
+    assert!(
+        stored
+            .iter()
+            .map(|value| value.parse::<u32>().unwrap())
+            .eq(0..25_000)
+    );
+}
+
+#[tokio::test]
+async fn the_client_does_not_repeat_what_was_refused() {
+    let server = Server::start(None).await;
+    let address = server.address.to_string();
+    let client = Client::new(&address, None, Duration::from_hours(1)).unwrap();
+    let row = MetricLog {
+        time_stamp: "noon".into(),
+        name: "loss".into(),
+        value: "1".into(),
+    };
+    let error = client.report("t", vec![row]).await.unwrap_err();
+    assert!(
+        error.to_string().starts_with("db manager: entry 0"),
+        "{error}"
+    );
+    assert!(Client::new("not an address", None, Duration::ZERO).is_err());
+}
+
+#[tokio::test]
+async fn serving_ends_when_it_is_told_to() {
+    let server = Server::start(None).await;
+    server.stop.send(()).unwrap();
+    server.task.await.unwrap().unwrap();
+}

@@ -1,0 +1,168 @@
+//! From bytes to rows, without I/O and without a clock.
+//!
+//! How the bytes are cut into pushes does not change the rows.
+
+mod ansi;
+mod assignment;
+mod json;
+mod lines;
+mod number;
+mod stamp;
+mod text;
+
+use diwan_api::{
+    CollectorKind, MetricLog, MetricsCollectorSpec,
+    metrics_collector::CollectorPlan,
+    metrics_filter::{Filter, FilterError},
+};
+use jiff::Timestamp;
+use json::JsonParser;
+use lines::Lines;
+use regex::bytes::Regex;
+use text::TextParser;
+
+/// How metrics are written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileFormat {
+    /// Lines of text in which filters find metrics.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl FileFormat {
+    /// Returns how the output or file that a specification names is written; nothing where no
+    /// collector reads (Push, Custom, None).
+    pub fn of(spec: &MetricsCollectorSpec) -> Result<Option<Self>, ParseError> {
+        match spec.kind() {
+            CollectorKind::StdOut => Ok(Some(Self::Text)),
+            CollectorKind::File => match spec.path().map_or("", |path| path.format.as_str()) {
+                "" | "TEXT" => Ok(Some(Self::Text)),
+                "JSON" => Ok(Some(Self::Json)),
+                other => Err(ParseError::Format(other.to_owned())),
+            },
+            CollectorKind::Push | CollectorKind::Custom | CollectorKind::None => Ok(None),
+            kind @ (CollectorKind::TensorFlowEvent
+            | CollectorKind::PrometheusMetric
+            | CollectorKind::Other(_)) => Err(ParseError::Kind(kind)),
+        }
+    }
+}
+
+/// Why a plan can't be followed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseError {
+    /// This version has no reader for the kind of collector.
+    #[error(
+        "metrics collector kind {0:?} is not supported by this version; use StdOut, File or Push"
+    )]
+    Kind(CollectorKind),
+    /// A file format that does not exist.
+    #[error("file format {0:?} is unknown; write TEXT or JSON")]
+    Format(String),
+    /// A filter that can't be used.
+    #[error(transparent)]
+    Filter(#[from] FilterError),
+}
+
+/// Reads the rows of the wanted metrics out of one source, from its first byte to its last.
+#[derive(Debug)]
+pub struct Parser {
+    lines: Lines,
+    format: Format,
+    objective: String,
+    objective_seen: bool,
+}
+
+#[derive(Debug)]
+enum Format {
+    Text(TextParser),
+    Json(JsonParser),
+}
+
+impl Parser {
+    /// Makes a parser for the metrics that a plan names.
+    pub fn new(plan: &CollectorPlan, format: FileFormat) -> Result<Self, ParseError> {
+        let mut names: Vec<String> = Vec::new();
+        for name in [&plan.objective].into_iter().chain(&plan.additional) {
+            if !name.is_empty() && !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        let format = match format {
+            FileFormat::Text => {
+                let filters = plan.spec.filters().iter().map(|filter| Filter::new(filter));
+                Format::Text(TextParser::new(names, filters.collect::<Result<_, _>>()?))
+            }
+            FileFormat::Json => Format::Json(JsonParser::new(names)),
+        };
+        let objective = plan.objective.clone();
+        Ok(Self {
+            lines: Lines::default(),
+            format,
+            objective,
+            objective_seen: false,
+        })
+    }
+
+    /// Takes the next bytes of the source and returns the rows of the lines that they complete.
+    /// `now` is the time of rows that carry none.
+    pub fn push(&mut self, bytes: &[u8], now: Timestamp) -> Vec<MetricLog> {
+        self.read(now, |lines, each| lines.push(bytes, each))
+    }
+
+    /// Returns the rows of the last line, where the source ended without a line break.
+    pub fn finish(&mut self, now: Timestamp) -> Vec<MetricLog> {
+        self.read(now, Lines::finish)
+    }
+
+    /// Forgets where in the source it is: the next bytes are the first ones.
+    pub fn rewind(&mut self) {
+        self.lines = Lines::default();
+    }
+
+    /// Returns how many bytes of the source all returned rows come from; those after them are the
+    /// beginning of a line.
+    pub fn settled(&self) -> u64 {
+        self.lines.settled()
+    }
+
+    /// Returns whether a row of the objective metric was returned.
+    pub fn objective_seen(&self) -> bool {
+        self.objective_seen
+    }
+
+    fn read(
+        &mut self,
+        now: Timestamp,
+        split: impl FnOnce(&mut Lines, &mut dyn FnMut(lines::Piece<'_>)),
+    ) -> Vec<MetricLog> {
+        let mut rows = Vec::new();
+        let format = &mut self.format;
+        split(&mut self.lines, &mut |piece| match format {
+            Format::Text(parser) => parser.piece(piece, now, &mut rows),
+            Format::Json(parser) => parser.piece(piece, now, &mut rows),
+        });
+        self.objective_seen |= rows.iter().any(|row| row.name == self.objective);
+        rows
+    }
+}
+
+/// One pass over a line that tells whether it can hold a metric at all.
+fn mentions(names: &[String]) -> Option<Regex> {
+    let names: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
+    // A pattern too large to compile costs speed, not rows.
+    Regex::new(&names.join("|"))
+        .ok()
+        .filter(|_| !names.is_empty())
+}
+
+/// One row. Values are never empty.
+fn row(time: Timestamp, name: &str, value: String) -> Option<MetricLog> {
+    let row = MetricLog {
+        time_stamp: time.to_string(),
+        name: name.to_owned(),
+        value,
+    };
+    Some(row).filter(|row| !row.value.is_empty())
+}
