@@ -1,0 +1,7 @@
+//! The crate as a browser meets it: the whole router over a real Kubernetes API.
+
+mod live;
+mod openapi;
+mod page;
+mod rest;
+mod server;
