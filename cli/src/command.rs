@@ -1,0 +1,54 @@
+//! The commands: one file and one variant each.
+
+mod algorithms;
+mod crds;
+mod db_manager;
+mod run;
+mod suggestion;
+mod up;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+/// Exit status of a run whose experiment failed.
+const EXIT_FAILED: u8 = 1;
+/// Exit status when the input is wrong.
+const EXIT_INVALID: u8 = 2;
+/// Exit status after Ctrl-C.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// What `diwan` can do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run the whole control plane on this machine until Ctrl-C
+    Up(up::Up),
+    /// Run experiments from files and print the best trials
+    Run(run::Run),
+    /// Check files: every error with file, line and field
+    Validate(validate::Validate),
+    /// List the search algorithms, or show one with its settings
+    Algorithms(algorithms::Algorithms),
+    /// Serve the search algorithms over gRPC
+    Suggestion(suggestion::Suggestion),
+    /// Serve the observation log over gRPC
+    DbManager(db_manager::DbManager),
+    /// Print the custom resource definitions as YAML
+    Crds(crds::Crds),
+}
+
+impl Command {
+    /// Runs the command and returns the exit status.
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Up(command) => command.run().await,
+            Self::Run(command) => Box::pin(command.run()).await,
+            Self::Validate(command) => command.run().await,
+            Self::Algorithms(command) => Ok(command.run()),
+            Self::Suggestion(command) => command.run().await,
+            Self::DbManager(command) => command.run().await,
+            Self::Crds(command) => crds::run(&command),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! `diwan run`: applies files to a private control plane, or to a running one, shows progress and
+//! prints the best trials.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use diwan_api::metadata::LABEL_EXPERIMENT;
+use diwan_api::{Conditions as _, Experiment, ExperimentStatus, Trial};
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::api::{Api, ListParams};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Client, ResourceExt as _};
+use serde_json::Value;
+
+use super::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_INVALID};
+use crate::apply::{self, ApplyError, Mode};
+use crate::control_plane::{ControlPlane, Shared, interrupted};
+use crate::manifest::{self, Manifest, Problem};
+use crate::progress::Progress;
+use crate::report::{self, Finished, Output};
+
+/// Runs the experiments of files to their end and prints the best trials.
+#[derive(clap::Args)]
+pub(crate) struct Run {
+    /// Files with one or several YAML or JSON documents, at least one of them an Experiment
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Format of the report
+    #[arg(long, value_enum, default_value_t = Output::Table, env = "DIWAN_OUTPUT")]
+    output: Output,
+    /// Keep the data folder (objects, observation log, logs of the trials) and say where it is
+    #[arg(long)]
+    keep: bool,
+    /// Run on the cluster, or the `diwan up`, of this kubeconfig instead of a private one
+    #[arg(long, value_name = "FILE", env = "DIWAN_KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+/// How waiting for experiments ended.
+enum Outcome {
+    Finished(Vec<Finished>),
+    Interrupted,
+}
+
+impl Run {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let manifests = match manifest::read_files(&self.files) {
+            Ok(manifests) => manifests,
+            Err(problems) => return Ok(refuse(&problems)),
+        };
+        if !manifests
+            .iter()
+            .any(|manifest| manifest.kind() == "Experiment")
+        {
+            let problem = manifests[0].problem("kind", "no Experiment in the given files");
+            return Ok(refuse(&[problem]));
+        }
+        if let Some(kubeconfig) = &self.kubeconfig {
+            let client = client_of(kubeconfig).await?;
+            return self.drive(&client, &manifests).await;
+        }
+        let plane = ControlPlane::start_private(&self.shared, self.keep).await?;
+        eprintln!("watch it: {}", plane.addresses.ui);
+        let driven = self.drive(&plane.client, &manifests).await;
+        plane.stop().await;
+        driven
+    }
+
+    /// Applies the objects and waits; the exit status tells how it ended.
+    async fn drive(&self, client: &Client, manifests: &[Manifest]) -> anyhow::Result<ExitCode> {
+        apply::create_namespaces(client, manifests).await?;
+        let stored = match apply::apply(client, manifests, Mode::Store).await {
+            Ok(stored) => stored,
+            Err(ApplyError::Invalid(problems)) => return Ok(refuse(&problems)),
+            Err(ApplyError::Other(error)) => return Err(error),
+        };
+        match self.wait(client, &stored).await? {
+            Outcome::Interrupted => {
+                eprintln!("stopped");
+                Ok(ExitCode::from(EXIT_INTERRUPTED))
+            }
+            Outcome::Finished(finished) => {
+                print!("{}", report::render(&finished, self.output)?);
+                let succeeded = finished.iter().all(|one| succeeded(&one.experiment));
+                Ok(if succeeded {
+                    ExitCode::SUCCESS
+                } else {
+                    ExitCode::from(EXIT_FAILED)
+                })
+            }
+        }
+    }
+
+    async fn wait(&self, client: &Client, stored: &[Value]) -> anyhow::Result<Outcome> {
+        let mut progress = Progress::new();
+        let mut waiting: Vec<(String, String)> = stored
+            .iter()
+            .map(|object| &object["metadata"])
+            .map(|metadata| (text(&metadata["namespace"]), text(&metadata["name"])))
+            .collect();
+        let all = waiting.clone();
+        // Applied objects may be finished before the watch starts, so it starts with a list.
+        let mut events = watcher(
+            Api::<Experiment>::all(client.clone()),
+            watcher::Config::default(),
+        )
+        .default_backoff()
+        .applied_objects()
+        .boxed();
+        let interrupt = interrupted();
+        tokio::pin!(interrupt);
+        while !waiting.is_empty() {
+            let experiment = tokio::select! {
+                () = &mut interrupt => { progress.finish(); return Ok(Outcome::Interrupted) }
+                event = events.try_next() => match event {
+                    Ok(Some(experiment)) => experiment,
+                    Ok(None) => anyhow::bail!("the watch for experiments ended"),
+                    Err(error) => { tracing::warn!(%error, "watch for experiments failed, retrying"); continue }
+                },
+            };
+            let key = (
+                experiment.namespace().unwrap_or_default(),
+                experiment.name_any(),
+            );
+            if !all.contains(&key) {
+                continue;
+            }
+            progress.update(&experiment);
+            if experiment
+                .status
+                .as_ref()
+                .is_some_and(ExperimentStatus::is_completed)
+            {
+                waiting.retain(|waited| *waited != key);
+            }
+        }
+        progress.finish();
+        let mut finished = Vec::new();
+        for (namespace, name) in &all {
+            finished.push(fetch(client, namespace, name).await?);
+        }
+        Ok(Outcome::Finished(finished))
+    }
+}
+
+async fn fetch(client: &Client, namespace: &str, name: &str) -> anyhow::Result<Finished> {
+    let experiment = Api::<Experiment>::namespaced(client.clone(), namespace)
+        .get(name)
+        .await?;
+    let of_experiment = ListParams::default().labels(&format!("{LABEL_EXPERIMENT}={name}"));
+    let trials = Api::<Trial>::namespaced(client.clone(), namespace)
+        .list(&of_experiment)
+        .await?;
+    Ok(Finished {
+        experiment,
+        trials: trials.items,
+    })
+}
+
+fn succeeded(experiment: &Experiment) -> bool {
+    use diwan_api::experiment::condition_type::SUCCEEDED;
+    experiment
+        .status
+        .as_ref()
+        .is_some_and(|status| status.is(SUCCEEDED))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn refuse(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("{problem}");
+    }
+    ExitCode::from(EXIT_INVALID)
+}
+
+async fn client_of(kubeconfig: &std::path::Path) -> anyhow::Result<Client> {
+    let describe = || format!("can't use the kubeconfig {}", kubeconfig.display());
+    let read = kube::config::Kubeconfig::read_from(kubeconfig).with_context(describe)?;
+    let options = kube::config::KubeConfigOptions::default();
+    let config = kube::Config::from_custom_kubeconfig(read, &options)
+        .await
+        .with_context(describe)?;
+    Client::try_from(config).with_context(describe)
+}

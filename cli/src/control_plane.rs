@@ -1,0 +1,411 @@
+//! The composition: all parts of Diwan in one process, on one machine.
+
+mod address;
+mod admission;
+mod collector;
+mod front;
+mod logs;
+mod observations;
+mod suggester;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use clap::{Args, ValueEnum};
+use diwan_controller::Ports;
+use diwan_db_manager::{ObservationStore, SqliteStore, grpc};
+use diwan_embedded::{Api, Options, resource};
+use diwan_node::{JobController, Node, NodeOptions};
+use diwan_suggestion::{Suggesters, parse_katib_config};
+use jiff::Timestamp;
+use kube::Client;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT};
+use admission::Admitter;
+use collector::Collector;
+use front::Front;
+use logs::KeptLogs;
+use observations::Observations;
+use suggester::Suggester;
+
+/// The machine's name as a node.
+const NODE_NAME: &str = "local";
+/// How long pods get to end when the control plane stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// Variables that the processes of pods inherit; all others come from the pod.
+const INHERITED: [&str; 15] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "VIRTUAL_ENV",
+    "CONDA_PREFIX",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "XDG_CACHE_HOME",
+];
+
+/// Flags of `diwan up` and `diwan run`.
+#[derive(Args)]
+pub(crate) struct Shared {
+    /// Data folder; `up`: $XDG_DATA_HOME/diwan, `run`: a fresh one
+    #[arg(long, value_name = "DIR", env = "DIWAN_DATA")]
+    data: Option<PathBuf>,
+    /// Address of the API and the web UI; 127.0.0.1:8080 or the next free port
+    #[arg(long, value_name = "ADDR", env = "DIWAN_LISTEN")]
+    listen: Option<SocketAddr>,
+    /// A KatibConfig file that names further algorithms
+    #[arg(long, value_name = "FILE", env = "DIWAN_CONFIG")]
+    config: Option<PathBuf>,
+    /// How many pods without resource requests run at a time
+    #[arg(long, value_name = "N", env = "DIWAN_MAX_PODS", default_value_t = NodeOptions::default_max_pods())]
+    max_pods: usize,
+    /// What runs pods
+    #[arg(long, value_enum, default_value_t = Runtime::Process, env = "DIWAN_RUNTIME")]
+    runtime: Runtime,
+    /// A folder that stands for an image: its files appear at the same absolute paths
+    #[arg(long = "image", value_name = "NAME=DIR", value_parser = image)]
+    images: Vec<(String, PathBuf)>,
+}
+
+/// What runs pods.
+#[derive(Clone, Copy, ValueEnum)]
+enum Runtime {
+    /// Processes of this machine.
+    Process,
+}
+
+fn image(text: &str) -> Result<(String, PathBuf), String> {
+    let (name, folder) = text.split_once('=').ok_or("write NAME=DIR")?;
+    let folder = std::path::absolute(folder).map_err(|error| format!("{folder}: {error}"))?;
+    if !folder.is_dir() {
+        return Err(format!("{} is not a folder", folder.display()));
+    }
+    Ok((name.to_owned(), folder))
+}
+
+/// Where a control plane can be reached.
+pub(crate) struct Addresses {
+    /// The web page, with a token that signs the browser in.
+    pub(crate) ui: String,
+    /// gRPC `DBManager`.
+    pub(crate) db_manager: SocketAddr,
+    /// For `kubectl` and SDKs.
+    pub(crate) kubeconfig: PathBuf,
+}
+
+/// A running control plane.
+pub(crate) struct ControlPlane {
+    /// The API, in process.
+    pub(crate) client: Client,
+    /// Where it can be reached from outside.
+    pub(crate) addresses: Addresses,
+    node: Node,
+    store: Arc<dyn ObservationStore>,
+    tasks: TaskTracker,
+    shutdown: CancellationToken,
+    /// A data folder that goes with the control plane.
+    _fresh: Option<tempfile::TempDir>,
+}
+
+impl ControlPlane {
+    /// Starts on the data folder of the flags, or the user's.
+    pub(crate) async fn start(flags: &Shared) -> anyhow::Result<Self> {
+        let data = flags.data.clone().map_or_else(default_data, Ok)?;
+        let listen = address::Listen::preferring(flags.listen, DEFAULT_PORT);
+        let log = address::Listen::preferring(None, DEFAULT_DB_MANAGER_PORT);
+        Self::launch(flags, &data, listen, log, None).await
+    }
+
+    /// Starts on a folder of its own, unless the flags name one, and on free ports. The folder goes
+    /// with the control plane unless it is to be kept.
+    pub(crate) async fn start_private(flags: &Shared, keep: bool) -> anyhow::Result<Self> {
+        let fresh = match &flags.data {
+            Some(_) => None,
+            None => Some(tempfile::Builder::new().prefix("diwan-").tempdir()?),
+        };
+        let (data, fresh) = match (&flags.data, fresh) {
+            (Some(data), _) => (data.clone(), None),
+            (None, Some(fresh)) if keep => {
+                let data = fresh.keep();
+                eprintln!("data folder: {}", data.display());
+                (data, None)
+            }
+            (None, Some(fresh)) => (fresh.path().to_owned(), Some(fresh)),
+            (None, None) => unreachable!("a fresh folder is made when none is given"),
+        };
+        let any = address::Listen::exactly(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let listen = flags.listen.map_or(any, address::Listen::exactly);
+        Self::launch(flags, &data, listen, any, fresh).await
+    }
+}
+
+impl ControlPlane {
+    async fn launch(
+        flags: &Shared,
+        data: &Path,
+        listen: address::Listen,
+        log: address::Listen,
+        fresh: Option<tempfile::TempDir>,
+    ) -> anyhow::Result<Self> {
+        let Runtime::Process = flags.runtime;
+        let base = Base::open(data, flags.config.as_deref())?;
+        let store: Arc<dyn ObservationStore> =
+            Arc::new(SqliteStore::open(&data.join("observations.db")).await?);
+        let front = Front::prepare(listen.bind().await?, data)?;
+        let db_manager = log.bind().await?;
+        let for_pods = address::bind_for_pods(data).await?;
+        let addresses = Addresses {
+            ui: front.page(),
+            db_manager: db_manager.local_addr()?,
+            kubeconfig: front.kubeconfig.clone(),
+        };
+        let pods = PodSurroundings {
+            api: front.api_address(),
+            db_manager: for_pods.local_addr()?.ip(),
+            ca_pem: front.credentials().ca().to_owned(),
+            token: front.credentials().token().to_owned(),
+        };
+        let collector = Arc::new(Collector::new(Arc::clone(&store), Timestamp::now()));
+        let options = node_options(flags, data, pods, collector)?;
+        let node = Node::start(base.api.clone(), options).await?;
+        let shutdown = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        let plane = Self {
+            client: base.client.clone(),
+            addresses,
+            node,
+            store: Arc::clone(&store),
+            tasks,
+            shutdown,
+            _fresh: fresh,
+        };
+        plane.start_log(&base.api, [db_manager, for_pods]);
+        plane.start_controllers(&base);
+        let stop = plane.shutdown.clone();
+        let logs = KeptLogs {
+            api: base.api.clone(),
+            folder: data.join("logs"),
+        };
+        plane.tasks.spawn(front.serve(base, store, logs, stop));
+        plane.tasks.close();
+        Ok(plane)
+    }
+
+    /// Serves the observation log over gRPC.
+    fn start_log(&self, api: &Api, listeners: [tokio::net::TcpListener; 2]) {
+        let directory: Arc<dyn grpc::TrialDirectory> = Arc::new(Directory(api.clone()));
+        for listener in listeners {
+            let stop = self.shutdown.clone().cancelled_owned();
+            let serving = grpc::serve(
+                listener,
+                Arc::clone(&self.store),
+                Some(Arc::clone(&directory)),
+                stop,
+            );
+            self.tasks.spawn(async move {
+                if let Err(error) = serving.await {
+                    tracing::error!("DB manager ended: {error}");
+                }
+            });
+        }
+    }
+
+    fn start_controllers(&self, base: &Base) {
+        let suggester = Arc::new(Suggester(Arc::clone(&base.suggesters)));
+        let observations = Arc::new(Observations(Arc::clone(&self.store)));
+        let ports = Ports::new(suggester, observations);
+        let client = self.client.clone();
+        let options = diwan_controller::Options::default();
+        self.tasks.spawn(diwan_controller::run(
+            client,
+            ports,
+            options,
+            self.shutdown.clone(),
+        ));
+        let jobs = JobController::start(base.api.clone(), NODE_NAME);
+        let stop = self.shutdown.clone();
+        self.tasks.spawn(async move {
+            stop.cancelled().await;
+            drop(jobs);
+        });
+    }
+
+    /// Ends pods and all else; what was acknowledged is on disk.
+    pub(crate) async fn stop(self) {
+        let Self {
+            node,
+            store,
+            tasks,
+            shutdown,
+            ..
+        } = self;
+        shutdown.cancel();
+        tasks.wait().await;
+        node.stop(GRACE).await;
+        if let Err(error) = store.close().await {
+            tracing::error!("{error}");
+        }
+    }
+}
+
+/// What pods are told of the control plane.
+struct PodSurroundings {
+    api: SocketAddr,
+    db_manager: IpAddr,
+    ca_pem: String,
+    token: String,
+}
+
+fn node_options(
+    flags: &Shared,
+    data: &Path,
+    pods: PodSurroundings,
+    collector: Arc<Collector>,
+) -> anyhow::Result<NodeOptions> {
+    let mut service_hosts = Vec::new();
+    for suffix in [
+        "",
+        ".kubeflow",
+        ".kubeflow.svc",
+        ".kubeflow.svc.cluster.local",
+    ] {
+        service_hosts.push((format!("katib-db-manager{suffix}"), pods.db_manager));
+    }
+    for name in ["kubernetes", "kubernetes.default", "kubernetes.default.svc"] {
+        service_hosts.push((name.to_owned(), pods.api.ip()));
+    }
+    let inherited = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+    let token = pods.token;
+    Ok(NodeOptions {
+        node_name: NODE_NAME.to_owned(),
+        data_dir: data.to_owned(),
+        max_pods: flags.max_pods,
+        images: flags.images.clone(),
+        service_hosts,
+        api_address: (pods.api.ip().to_string(), pods.api.port()),
+        ca_pem: pods.ca_pem,
+        token: Arc::new(move |_| token.clone()),
+        environment: INHERITED.into_iter().filter_map(inherited).collect(),
+        working_directory: std::env::current_dir().context("can't tell the current folder")?,
+        hook: Some(collector),
+    })
+}
+
+/// Finds trials by name, for reports that don't say the namespace.
+struct Directory(Api);
+
+#[async_trait]
+impl grpc::TrialDirectory for Directory {
+    async fn namespaces(&self, trial: &str) -> Vec<String> {
+        let (namespaces, _) = self.0.list(&resource::NAMESPACES, None);
+        let names = namespaces
+            .iter()
+            .filter_map(|n| n["metadata"]["name"].as_str());
+        names
+            .filter(|namespace| self.0.get(&resource::TRIALS, namespace, trial).is_some())
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+/// What is made before the parts that depend on each other are started.
+struct Base {
+    api: Api,
+    client: Client,
+    suggesters: Arc<Suggesters>,
+}
+
+impl Base {
+    /// Opens the API on a folder, with admission in place.
+    fn open(data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
+        let suggesters = Arc::new(suggesters(config)?);
+        let api = Api::open(Options::new(data))?;
+        let admitter = Admitter {
+            api: api.clone(),
+            suggesters: Arc::clone(&suggesters),
+        };
+        api.set_admission(Arc::new(admitter));
+        let client = Client::new(diwan_embedded::service(api.clone()), "default");
+        Ok(Self {
+            api,
+            client,
+            suggesters,
+        })
+    }
+}
+
+/// The built-in algorithms and those of a KatibConfig file.
+fn suggesters(config: Option<&Path>) -> anyhow::Result<Suggesters> {
+    let Some(file) = config else {
+        return Ok(Suggesters::default());
+    };
+    let describe = || format!("can't use the configuration {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(describe)?;
+    let configs = parse_katib_config(&text).with_context(describe)?;
+    let folder = std::path::absolute(file).with_context(describe)?;
+    let folder = folder.parent().unwrap_or(Path::new("/"));
+    Ok(Suggesters::new(configs, folder))
+}
+
+/// An API without anything that runs: enough to ask whether objects would be accepted.
+pub(crate) struct Checker {
+    /// The API, in process.
+    pub(crate) client: Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Checker {
+    /// Starts on a folder that goes with it.
+    pub(crate) fn start(config: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("diwan-").tempdir()?;
+        let client = Base::open(folder.path(), config)?.client;
+        Ok(Self {
+            client,
+            _folder: folder,
+        })
+    }
+}
+
+/// `$XDG_DATA_HOME/diwan`, or `~/.local/share/diwan`.
+fn default_data() -> anyhow::Result<PathBuf> {
+    let absolute = |name| {
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    absolute("XDG_DATA_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".local/share")))
+        .map(|base| base.join("diwan"))
+        .context("neither XDG_DATA_HOME nor HOME is set; give --data DIR")
+}
+
+/// Completes at Ctrl-C, or when the process is asked to end. The signals are taken over when this
+/// is called, not when it is first awaited.
+pub(crate) fn interrupted() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals: Vec<_> = [SignalKind::interrupt(), SignalKind::terminate()]
+        .into_iter()
+        .filter_map(|kind| signal(kind).ok())
+        .collect();
+    async move {
+        let waits = signals.into_iter().map(|mut signal| {
+            Box::pin(async move {
+                signal.recv().await;
+            })
+        });
+        futures::future::select_all(waits).await;
+    }
+}

@@ -1,0 +1,97 @@
+//! The observation log as the controllers, the web page and the collectors see it: the store of
+//! `diwan-db-manager`, in process.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use diwan_api::{MetricLog, ObjectiveSpec};
+use diwan_controller::port::{self, ObservationsError};
+use diwan_db_manager::{Delivery, LogQuery, ObservationStore, Report, StoreError, TrialRef};
+use diwan_ui::{ObservationError, ObservationReader};
+
+/// Puts the ports of others before a store.
+#[derive(Clone)]
+pub(super) struct Observations(pub(super) Arc<dyn ObservationStore>);
+
+impl Observations {
+    async fn rows(
+        &self,
+        namespace: &str,
+        trial: &str,
+        metric: Option<String>,
+    ) -> Result<Vec<MetricLog>, StoreError> {
+        let trial = TrialRef::new(namespace, trial);
+        self.0
+            .get(LogQuery {
+                trial,
+                metric,
+                ..LogQuery::default()
+            })
+            .await
+    }
+}
+
+#[async_trait]
+impl port::Observations for Observations {
+    async fn get(
+        &self,
+        namespace: &str,
+        trial: &str,
+        objective: &ObjectiveSpec,
+    ) -> Result<Vec<MetricLog>, ObservationsError> {
+        let mut rows = self.rows(namespace, trial, None).await.map_err(into_port)?;
+        rows.retain(|row| objective.metric_names().any(|name| name == row.name));
+        Ok(rows)
+    }
+
+    async fn report(
+        &self,
+        namespace: &str,
+        trial: &str,
+        rows: Vec<MetricLog>,
+    ) -> Result<(), ObservationsError> {
+        let trial = TrialRef::new(namespace, trial);
+        self.0
+            .report(Report {
+                trial,
+                rows,
+                delivery: Delivery::Plain,
+            })
+            .await
+            .map_err(into_port)
+    }
+
+    async fn delete(&self, namespace: &str, trial: &str) -> Result<(), ObservationsError> {
+        self.0
+            .delete(&TrialRef::new(namespace, trial))
+            .await
+            .map_err(into_port)
+    }
+}
+
+fn into_port(error: StoreError) -> ObservationsError {
+    ObservationsError(error.to_string())
+}
+
+#[async_trait]
+impl ObservationReader for Observations {
+    async fn series(
+        &self,
+        namespace: &str,
+        trial: &str,
+        metrics: &[String],
+    ) -> Result<Vec<MetricLog>, ObservationError> {
+        let metric = match metrics {
+            [one] => Some(one.clone()),
+            _ => None,
+        };
+        let mut rows = self
+            .rows(namespace, trial, metric)
+            .await
+            .map_err(|error| ObservationError(error.to_string()))?;
+        if !metrics.is_empty() {
+            rows.retain(|row| metrics.contains(&row.name));
+        }
+        Ok(rows)
+    }
+}

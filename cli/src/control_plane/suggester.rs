@@ -1,0 +1,57 @@
+//! The suggester that the controllers ask: the one of `diwan-suggestion`.
+
+use async_trait::async_trait;
+use diwan_api::Experiment;
+use diwan_controller::port;
+use diwan_suggestion::{Suggesters, SuggestionError};
+
+/// Puts the port of the controllers before the suggesters.
+pub(super) struct Suggester(pub(super) std::sync::Arc<Suggesters>);
+
+#[async_trait]
+impl port::Suggester for Suggester {
+    async fn validate(&self, experiment: &Experiment) -> Result<(), port::SuggesterError> {
+        self.0.validate(experiment).await.map_err(into_port)
+    }
+
+    async fn suggest(
+        &self,
+        request: port::SuggestRequest,
+    ) -> Result<port::SuggestReply, port::SuggesterError> {
+        let port::SuggestRequest {
+            experiment,
+            trials,
+            settings,
+            count,
+            total,
+        } = request;
+        let request = diwan_suggestion::SuggestRequest {
+            experiment,
+            trials,
+            settings,
+            count,
+            total,
+        };
+        let reply = self.0.suggest(request).await.map_err(into_port)?;
+        let diwan_suggestion::SuggestReply {
+            assignments,
+            settings,
+            exhausted,
+            note,
+        } = reply;
+        Ok(port::SuggestReply {
+            assignments,
+            settings,
+            exhausted,
+            note,
+        })
+    }
+}
+
+fn into_port(error: SuggestionError) -> port::SuggesterError {
+    match error {
+        SuggestionError::Invalid(text) => port::SuggesterError::Invalid(text),
+        SuggestionError::Retry(text) => port::SuggesterError::Retry(text),
+        SuggestionError::Fatal(text) => port::SuggesterError::Fatal(text),
+    }
+}

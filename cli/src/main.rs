@@ -1,0 +1,55 @@
+//! Diwan: hyperparameter tuning and neural architecture search on one machine or on a
+//! Kubernetes cluster, with one binary.
+//!
+//! This crate is the only one that sees all others: it reads the command line, the environment
+//! and configuration files, and wires the parts together.
+
+// A command line program prints.
+#![allow(clippy::print_stdout)]
+
+mod apply;
+mod command;
+mod control_plane;
+mod logging;
+mod manifest;
+mod progress;
+mod report;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Hyperparameter tuning and neural architecture search on one machine or on a Kubernetes cluster.
+#[derive(Parser)]
+#[command(name = "diwan", version, max_term_width = 100)]
+struct Arguments {
+    #[command(flatten)]
+    logging: logging::LogArguments,
+    #[command(subcommand)]
+    command: command::Command,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    logging::start(&arguments.logging);
+    // Several TLS users share the process; they must agree on who does the cryptography.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("diwan: can't start the runtime: {error}");
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(arguments.command.run()) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("diwan: {error:#}");
+            ExitCode::from(1)
+        }
+    }
+}
