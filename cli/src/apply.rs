@@ -168,6 +168,20 @@ fn parameters(mode: Mode) -> &'static str {
 
 /// One problem for each cause that the server names, or one for the whole answer.
 fn explain(manifest: &Manifest, status: &kube::core::Status) -> Vec<Problem> {
+    if status.reason == "AlreadyExists" {
+        let advice = format!("{}; delete it, or choose another name", status.message);
+        return vec![manifest.problem("metadata.name", advice)];
+    }
+    if status.code == 404
+        && status
+            .details
+            .as_ref()
+            .is_none_or(|details| details.name.is_empty())
+    {
+        let version = manifest.object["apiVersion"].as_str().unwrap_or_default();
+        let what = format!("{} of {version} is not served here", manifest.kind());
+        return vec![manifest.problem("kind", what)];
+    }
     debug_assert_ne!(status.status, Some(StatusSummary::Success));
     let causes = status
         .details

@@ -8,8 +8,10 @@ mod suggestion;
 mod up;
 mod validate;
 
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::Subcommand;
 
 /// Exit status of a run whose experiment failed.
@@ -45,10 +47,19 @@ impl Command {
             Self::Up(command) => command.run().await,
             Self::Run(command) => Box::pin(command.run()).await,
             Self::Validate(command) => command.run().await,
-            Self::Algorithms(command) => Ok(command.run()),
+            Self::Algorithms(command) => command.run(),
             Self::Suggestion(command) => command.run().await,
             Self::DbManager(command) => command.run().await,
             Self::Crds(command) => crds::run(&command),
         }
+    }
+}
+
+/// Prints a command's result. A reader that has seen enough (`| head`) is no error.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("can't print"),
+        _ => Ok(()),
     }
 }

@@ -70,13 +70,14 @@ pub(crate) struct Shared {
     #[arg(long, value_name = "FILE", env = "DIWAN_CONFIG")]
     config: Option<PathBuf>,
     /// How many pods without resource requests run at a time
-    #[arg(long, value_name = "N", env = "DIWAN_MAX_PODS", default_value_t = NodeOptions::default_max_pods())]
+    #[arg(long, value_name = "N", env = "DIWAN_MAX_PODS", default_value_t = NodeOptions::default_max_pods(), value_parser = at_least_one)]
     max_pods: usize,
     /// What runs pods
     #[arg(long, value_enum, default_value_t = Runtime::Process, env = "DIWAN_RUNTIME")]
     runtime: Runtime,
-    /// A folder that stands for an image: its files appear at the same absolute paths
-    #[arg(long = "image", value_name = "NAME=DIR", value_parser = image)]
+    /// A folder that stands for an image: its files appear at the same absolute paths; can be given
+    /// several times, or several separated by commas
+    #[arg(long = "image", value_name = "NAME=DIR", value_parser = image, env = "DIWAN_IMAGE", value_delimiter = ',')]
     images: Vec<(String, PathBuf)>,
 }
 
@@ -85,6 +86,13 @@ pub(crate) struct Shared {
 enum Runtime {
     /// Processes of this machine.
     Process,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one pod must be able to run".to_owned()),
+        other => other.map_err(|error: std::num::ParseIntError| error.to_string()),
+    }
 }
 
 fn image(text: &str) -> Result<(String, PathBuf), String> {
@@ -392,14 +400,18 @@ fn default_data() -> anyhow::Result<PathBuf> {
         .context("neither XDG_DATA_HOME nor HOME is set; give --data DIR")
 }
 
-/// Completes at Ctrl-C, or when the process is asked to end. The signals are taken over when this
+/// Completes at Ctrl-C, when the terminal goes, or when the process is asked to end. The signals are taken over when this
 /// is called, not when it is first awaited.
 pub(crate) fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    let signals: Vec<_> = [SignalKind::interrupt(), SignalKind::terminate()]
-        .into_iter()
-        .filter_map(|kind| signal(kind).ok())
-        .collect();
+    let signals: Vec<_> = [
+        SignalKind::interrupt(),
+        SignalKind::terminate(),
+        SignalKind::hangup(),
+    ]
+    .into_iter()
+    .filter_map(|kind| signal(kind).ok())
+    .collect();
     async move {
         let waits = signals.into_iter().map(|mut signal| {
             Box::pin(async move {

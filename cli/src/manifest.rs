@@ -120,8 +120,14 @@ fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>, (Option<usize>, Strin
             .location()
             .map(|at| usize::try_from(at.line()).unwrap_or_default());
         let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default().to_owned();
-        (line, format!("not valid YAML: {first}"))
+        let first = text.lines().next().unwrap_or_default();
+        // The position is told apart from the text already.
+        let what = first.trim_start_matches("error: ");
+        let what = what
+            .strip_prefix("line ")
+            .and_then(|rest| rest.split_once(": "))
+            .map_or(what, |(_, what)| what);
+        (line, format!("not valid YAML: {what}"))
     })?;
     let positions = Positions::of_documents(text);
     let found = documents

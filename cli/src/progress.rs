@@ -34,9 +34,13 @@ impl Progress {
         let Some(status) = &experiment.status else {
             return;
         };
-        let name = experiment.name_any();
-        let key = format!("{}/{name}", experiment.namespace().unwrap_or_default());
-        let shown = self.shown.entry(key).or_insert_with(|| {
+        let key = format!(
+            "{}/{}",
+            experiment.namespace().unwrap_or_default(),
+            experiment.name_any()
+        );
+        let name = key.strip_prefix("default/").unwrap_or(&key).to_owned();
+        let shown = self.shown.entry(key.clone()).or_insert_with(|| {
             let bar = self
                 .bars
                 .as_ref()
@@ -97,6 +101,9 @@ fn completed(status: &ExperimentStatus) -> i32 {
 
 fn message(status: &ExperimentStatus, objective: Option<&ObjectiveSpec>) -> String {
     let mut parts = vec![format!("{} running", status.trials_running)];
+    if status.trials_pending > 0 {
+        parts.push(format!("{} pending", status.trials_pending));
+    }
     let failed = status.trials_failed + status.trial_metrics_unavailable;
     if failed > 0 {
         parts.push(format!("{failed} failed"));

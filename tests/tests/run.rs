@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use diwan_tests::experiment::Experiment;
-use diwan_tests::process::{mounts_with, processes_with, run};
+use diwan_tests::process::{Ran, mounts_with, processes_with, run};
+use diwan_tests::up::Up;
 use diwan_tests::{diwan, path, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -180,11 +181,12 @@ fn invalid_input_exits_with_2_and_names_file_line_and_field() {
     }
 }
 
-#[test]
-fn ctrl_c_stops_a_run_with_130_and_leaves_nothing() {
+fn stopped_by(signal: Signal, moment: impl Fn(&Path) -> bool) {
     let folder = folder();
-    let marker = folder.path().join("started");
-    let script = format!("touch {}\nsleep 1000", marker.display());
+    let script = format!(
+        "touch {}\nsleep 1000",
+        folder.path().join("started").display()
+    );
     let file = file(
         folder.path(),
         &Experiment {
@@ -199,12 +201,8 @@ fn ctrl_c_stops_a_run_with_130_and_leaves_nothing() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    wait_for("a trial to start", || marker.exists().then_some(()));
-    kill(
-        Pid::from_raw(i32::try_from(child.id()).unwrap()),
-        Signal::SIGINT,
-    )
-    .unwrap();
+    wait_for("the moment", || moment(folder.path()).then_some(()));
+    kill(Pid::from_raw(i32::try_from(child.id()).unwrap()), signal).unwrap();
     let status = wait_for("the run to end", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(130));
     let needle = folder.path().to_str().unwrap();
@@ -212,10 +210,113 @@ fn ctrl_c_stops_a_run_with_130_and_leaves_nothing() {
         processes_with(needle).is_empty().then_some(())
     });
     assert_eq!(mounts_with(needle), Vec::<String>::new());
+    assert_eq!(data_folders(folder.path()), 0);
     let stderr = BufReader::new(child.stderr.take().unwrap())
         .lines()
         .map_while(Result::ok);
     assert!(stderr.into_iter().any(|line| line == "stopped"));
+}
+
+/// How many data folders of private control planes there are.
+fn data_folders(folder: &Path) -> usize {
+    let names = fs::read_dir(folder)
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.file_name());
+    names
+        .filter(|name| name.to_string_lossy().starts_with("diwan-"))
+        .count()
+}
+
+#[test]
+fn ctrl_c_stops_a_run_with_130_and_leaves_nothing() {
+    stopped_by(Signal::SIGINT, |folder| folder.join("started").exists());
+}
+
+#[test]
+fn ctrl_c_while_a_run_starts_leaves_nothing() {
+    stopped_by(Signal::SIGINT, |folder| data_folders(folder) > 0);
+}
+
+#[test]
+fn a_terminal_that_closes_stops_a_run_and_leaves_nothing() {
+    stopped_by(Signal::SIGHUP, |folder| folder.join("started").exists());
+}
+
+#[test]
+fn a_run_elsewhere_ends_when_its_experiment_is_deleted() {
+    let up = Up::start();
+    let marker = up.folder().join("started");
+    let script = format!("touch {}\nsleep 1000", marker.display());
+    let file = file(
+        up.folder(),
+        &Experiment {
+            script: &script,
+            ..Experiment::default()
+        }
+        .yaml(),
+    );
+    let mut command = up.command(diwan());
+    command
+        .args(["run", "--kubeconfig"])
+        .arg(&up.kubeconfig)
+        .arg(&file);
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("a trial to start", || marker.exists().then_some(()));
+    up.kubectl("delete experiment bowl --timeout=120s").ok();
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.stderr.contains("experiment bowl was deleted"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn an_experiment_that_is_there_already_is_refused_with_its_line() {
+    let up = Up::start();
+    let file = file(up.folder(), &Experiment::default().yaml());
+    up.kubectl(&format!("apply -f {}", file.display())).ok();
+    let mut command = up.command(diwan());
+    let ran = run(command
+        .args(["run", "--kubeconfig"])
+        .arg(&up.kubeconfig)
+        .arg(&file));
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.stderr.contains("experiment.yaml:4: metadata.name:"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn the_crds_are_printed_as_kubectl_reads_them() {
+    let folder = folder();
+    let crds = run(diwan_in(folder.path()).arg("crds")).ok();
+    let names: Vec<&str> = crds
+        .lines()
+        .filter_map(|line| line.strip_prefix("  name: "))
+        .collect();
+    let expected = [
+        "experiments.kubeflow.org",
+        "suggestions.kubeflow.org",
+        "trials.kubeflow.org",
+    ];
+    assert_eq!(names, expected);
+    // A reader that has seen enough is no error.
+    let mut child = diwan_in(folder.path())
+        .arg("crds")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -45,6 +45,7 @@ struct Arguments {
     settings: Vec<String>,
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement is printed")]
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     let text = std::fs::read_to_string(&arguments.curves)
@@ -69,6 +70,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "a measurement is printed")]
 fn print_row(name: &str, curves: &Curves, outcomes: &[Outcome]) {
     let mut errors: Vec<f64> = outcomes.iter().map(|o| o.error).collect();
     errors.sort_by(f64::total_cmp);

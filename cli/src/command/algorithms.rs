@@ -16,18 +16,18 @@ pub(crate) struct Algorithms {
 }
 
 impl Algorithms {
-    pub(crate) fn run(self) -> ExitCode {
+    pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let Some(name) = self.name else {
-            print!("{}", list());
-            return ExitCode::SUCCESS;
+            super::print(&list())?;
+            return Ok(ExitCode::SUCCESS);
         };
         let Some(algorithm) = find(&name) else {
             let known: Vec<&str> = ALGORITHMS.iter().map(|algorithm| algorithm.name).collect();
             eprintln!("unknown algorithm {name}; known ones: {}", known.join(", "));
-            return ExitCode::from(EXIT_INVALID);
+            return Ok(ExitCode::from(EXIT_INVALID));
         };
-        print!("{}", describe(algorithm));
-        ExitCode::SUCCESS
+        super::print(&describe(algorithm))?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -1,6 +1,5 @@
 //! `diwan crds`: the custom resource definitions as YAML.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Prints the custom resource definitions, for `kubectl apply -f -`.
@@ -9,9 +8,11 @@ pub(crate) struct Crds {}
 
 /// Prints them.
 pub(crate) fn run(_: &Crds) -> anyhow::Result<ExitCode> {
-    let mut out = std::io::stdout().lock();
+    let mut text = String::new();
     for crd in diwan_api::crd::crds() {
-        write!(out, "---\n{}", serde_saphyr::to_string(&crd)?)?;
+        text.push_str("---\n");
+        text.push_str(&serde_saphyr::to_string(&crd)?);
     }
+    super::print(&text)?;
     Ok(ExitCode::SUCCESS)
 }

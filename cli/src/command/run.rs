@@ -30,10 +30,15 @@ pub(crate) struct Run {
     #[arg(long, value_enum, default_value_t = Output::Table, env = "DIWAN_OUTPUT")]
     output: Output,
     /// Keep the data folder (objects, observation log, logs of the trials) and say where it is
-    #[arg(long)]
+    #[arg(long, env = "DIWAN_KEEP")]
     keep: bool,
     /// Run on the cluster, or the `diwan up`, of this kubeconfig instead of a private one
-    #[arg(long, value_name = "FILE", env = "DIWAN_KUBECONFIG")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "DIWAN_KUBECONFIG",
+        conflicts_with_all = ["data", "listen", "config", "max_pods", "runtime", "images", "keep"]
+    )]
     kubeconfig: Option<PathBuf>,
     #[command(flatten)]
     shared: Shared,
@@ -42,48 +47,67 @@ pub(crate) struct Run {
 /// How waiting for experiments ended.
 enum Outcome {
     Finished(Vec<Finished>),
+    Refused(Vec<Problem>),
     Interrupted,
 }
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let interrupt = interrupted();
         let manifests = match manifest::read_files(&self.files) {
             Ok(manifests) => manifests,
             Err(problems) => return Ok(refuse(&problems)),
         };
-        if !manifests
-            .iter()
-            .any(|manifest| manifest.kind() == "Experiment")
-        {
-            let problem = manifests[0].problem("kind", "no Experiment in the given files");
+        if let Some(problem) = what_is_missing(&manifests) {
             return Ok(refuse(&[problem]));
         }
         if let Some(kubeconfig) = &self.kubeconfig {
             let client = client_of(kubeconfig).await?;
-            return self.drive(&client, &manifests).await;
+            let driven = self.drive(&client, &manifests, interrupt).await;
+            if matches!(driven, Ok(Outcome::Interrupted)) {
+                eprintln!("the experiments go on; `kubectl delete` stops them");
+            }
+            return self.conclude(driven?);
         }
+        // A signal during the start is acted on right after it: only then can all be taken back.
         let plane = ControlPlane::start_private(&self.shared, self.keep).await?;
         eprintln!("watch it: {}", plane.addresses.ui);
-        let driven = self.drive(&plane.client, &manifests).await;
+        let driven = self.drive(&plane.client, &manifests, interrupt).await;
         plane.stop().await;
-        driven
+        self.conclude(driven?)
     }
 
-    /// Applies the objects and waits; the exit status tells how it ended.
-    async fn drive(&self, client: &Client, manifests: &[Manifest]) -> anyhow::Result<ExitCode> {
-        apply::create_namespaces(client, manifests).await?;
-        let stored = match apply::apply(client, manifests, Mode::Store).await {
-            Ok(stored) => stored,
-            Err(ApplyError::Invalid(problems)) => return Ok(refuse(&problems)),
-            Err(ApplyError::Other(error)) => return Err(error),
+    /// Applies the objects and waits for the experiments, or for the interrupt.
+    async fn drive(
+        &self,
+        client: &Client,
+        manifests: &[Manifest],
+        interrupt: impl Future<Output = ()>,
+    ) -> anyhow::Result<Outcome> {
+        let work = async {
+            apply::create_namespaces(client, manifests).await?;
+            match apply::apply(client, manifests, Mode::Store).await {
+                Ok(stored) => wait(client, &stored).await,
+                Err(ApplyError::Invalid(problems)) => Ok(Outcome::Refused(problems)),
+                Err(ApplyError::Other(error)) => Err(error),
+            }
         };
-        match self.wait(client, &stored).await? {
+        tokio::select! {
+            outcome = work => outcome,
+            () = interrupt => Ok(Outcome::Interrupted),
+        }
+    }
+
+    /// Prints what there is to print; the exit status tells how it ended.
+    fn conclude(&self, outcome: Outcome) -> anyhow::Result<ExitCode> {
+        match outcome {
+            Outcome::Refused(problems) => Ok(refuse(&problems)),
             Outcome::Interrupted => {
                 eprintln!("stopped");
                 Ok(ExitCode::from(EXIT_INTERRUPTED))
             }
             Outcome::Finished(finished) => {
-                print!("{}", report::render(&finished, self.output)?);
+                super::print(&report::render(&finished, self.output)?)?;
                 let succeeded = finished.iter().all(|one| succeeded(&one.experiment));
                 Ok(if succeeded {
                     ExitCode::SUCCESS
@@ -93,57 +117,84 @@ impl Run {
             }
         }
     }
+}
 
-    async fn wait(&self, client: &Client, stored: &[Value]) -> anyhow::Result<Outcome> {
-        let mut progress = Progress::new();
-        let mut waiting: Vec<(String, String)> = stored
-            .iter()
-            .map(|object| &object["metadata"])
-            .map(|metadata| (text(&metadata["namespace"]), text(&metadata["name"])))
-            .collect();
-        let all = waiting.clone();
-        // Applied objects may be finished before the watch starts, so it starts with a list.
-        let mut events = watcher(
-            Api::<Experiment>::all(client.clone()),
-            watcher::Config::default(),
-        )
-        .default_backoff()
-        .applied_objects()
-        .boxed();
-        let interrupt = interrupted();
-        tokio::pin!(interrupt);
-        while !waiting.is_empty() {
-            let experiment = tokio::select! {
-                () = &mut interrupt => { progress.finish(); return Ok(Outcome::Interrupted) }
-                event = events.try_next() => match event {
-                    Ok(Some(experiment)) => experiment,
-                    Ok(None) => anyhow::bail!("the watch for experiments ended"),
-                    Err(error) => { tracing::warn!(%error, "watch for experiments failed, retrying"); continue }
-                },
-            };
-            let key = (
-                experiment.namespace().unwrap_or_default(),
-                experiment.name_any(),
-            );
-            if !all.contains(&key) {
+/// What keeps the files from being run, whatever a server says.
+fn what_is_missing(manifests: &[Manifest]) -> Option<Problem> {
+    let experiments: Vec<_> = manifests
+        .iter()
+        .filter(|m| m.kind() == "Experiment")
+        .collect();
+    let Some(last) = experiments.len().checked_sub(1) else {
+        return Some(manifests[0].problem("kind", "no Experiment in the given files"));
+    };
+    let key = |manifest: &Manifest| (manifest.namespace().to_owned(), manifest.name().to_owned());
+    (1..=last)
+        .find(|&i| {
+            experiments[..i]
+                .iter()
+                .any(|earlier| key(earlier) == key(experiments[i]))
+        })
+        .map(|i| experiments[i].problem("metadata.name", "this experiment is given twice"))
+}
+
+/// Shows progress until every experiment has succeeded or failed.
+async fn wait(client: &Client, stored: &[Value]) -> anyhow::Result<Outcome> {
+    let mut progress = Progress::new();
+    let mut waiting: Vec<(String, String)> = stored
+        .iter()
+        .map(|object| &object["metadata"])
+        .map(|metadata| (text(&metadata["namespace"]), text(&metadata["name"])))
+        .collect();
+    let all = waiting.clone();
+    // Applied objects may be finished before the watch starts, so it starts with a list.
+    let mut events = watcher(
+        Api::<Experiment>::all(client.clone()),
+        watcher::Config::default(),
+    )
+    .default_backoff()
+    .boxed();
+    while !waiting.is_empty() {
+        let event = match events.try_next().await {
+            Ok(event) => event.context("the watch for experiments ended")?,
+            Err(error) => {
+                tracing::warn!(%error, "watch for experiments failed, retrying");
                 continue;
             }
-            progress.update(&experiment);
-            if experiment
-                .status
-                .as_ref()
-                .is_some_and(ExperimentStatus::is_completed)
-            {
-                waiting.retain(|waited| *waited != key);
-            }
+        };
+        let gone = matches!(event, watcher::Event::Delete(_));
+        let (watcher::Event::Apply(experiment)
+        | watcher::Event::InitApply(experiment)
+        | watcher::Event::Delete(experiment)) = event
+        else {
+            continue;
+        };
+        let key = (
+            experiment.namespace().unwrap_or_default(),
+            experiment.name_any(),
+        );
+        if !waiting.contains(&key) {
+            continue;
         }
-        progress.finish();
-        let mut finished = Vec::new();
-        for (namespace, name) in &all {
-            finished.push(fetch(client, namespace, name).await?);
+        if gone {
+            progress.finish();
+            anyhow::bail!("experiment {} was deleted", key.1);
         }
-        Ok(Outcome::Finished(finished))
+        progress.update(&experiment);
+        if experiment
+            .status
+            .as_ref()
+            .is_some_and(ExperimentStatus::is_completed)
+        {
+            waiting.retain(|waited| *waited != key);
+        }
     }
+    progress.finish();
+    let mut finished = Vec::new();
+    for (namespace, name) in &all {
+        finished.push(fetch(client, namespace, name).await?);
+    }
+    Ok(Outcome::Finished(finished))
 }
 
 async fn fetch(client: &Client, namespace: &str, name: &str) -> anyhow::Result<Finished> {

@@ -1,5 +1,8 @@
 //! Events: what happened to an object, for people.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
 use diwan_embedded::Api;
 use diwan_embedded::resource::EVENTS;
 use jiff::Timestamp;
@@ -7,6 +10,11 @@ use serde_json::{Value, json};
 
 use crate::pod::metadata;
 use crate::status::time;
+
+/// How many normal events may be written at once.
+const BURST: f64 = 200.0;
+/// How many normal events may be written a second, for long.
+const RATE: f64 = 25.0;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +43,58 @@ impl Event {
             reason,
             message: message.into(),
         }
+    }
+}
+
+/// Writes the events of one component. While objects come and go by the hundred a second, those
+/// that say nothing but that all is well are thinned out.
+#[derive(Clone)]
+pub(crate) struct Recorder {
+    api: Api,
+    component: &'static str,
+    allowance: Arc<Mutex<Allowance>>,
+}
+
+impl Recorder {
+    pub(crate) fn new(api: Api, component: &'static str) -> Self {
+        let allowance = Allowance {
+            left: BURST,
+            at: Instant::now(),
+        };
+        Self {
+            api,
+            component,
+            allowance: Arc::new(Mutex::new(allowance)),
+        }
+    }
+
+    /// Writes an event, unless it is one too many.
+    pub(crate) fn record(&self, object: &Value, event: Event) {
+        let mut allowance = self
+            .allowance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if event.kind == "Warning" || allowance.take() {
+            record(&self.api, self.component, object, event);
+        }
+    }
+}
+
+struct Allowance {
+    left: f64,
+    at: Instant,
+}
+
+impl Allowance {
+    fn take(&mut self) -> bool {
+        let ago = self.at.elapsed();
+        self.at += ago;
+        self.left = (self.left + ago.as_secs_f64() * RATE).min(BURST);
+        let granted = self.left >= 1.0;
+        if granted {
+            self.left -= 1.0;
+        }
+        granted
     }
 }
 

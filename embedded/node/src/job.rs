@@ -24,7 +24,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::plan::{Action, Plan, Situation};
 use self::view::PodView;
-use crate::event::{self, Event};
+use crate::event::{Event, Recorder};
 use crate::pod::metadata;
 
 /// A status that only counts is written this late, so that a short Job has one write, its end.
@@ -43,9 +43,11 @@ impl JobController {
     /// Starts the controller; pods go to the node of that name. To be called within a Tokio
     /// runtime.
     pub fn start(api: Api, node_name: impl Into<String>) -> Self {
+        let events = Recorder::new(api.clone(), COMPONENT);
         let worker = Worker {
             api,
             node_name: node_name.into(),
+            events,
             jobs: HashMap::new(),
             pods: HashMap::new(),
             wakes: BTreeSet::new(),
@@ -96,6 +98,7 @@ struct Done {
 struct Worker {
     api: Api,
     node_name: String,
+    events: Recorder,
     jobs: HashMap<String, Entry>,
     /// Pods by the Job that owns them, then by their own identifier.
     pods: HashMap<String, HashMap<String, PodView>>,
@@ -258,13 +261,14 @@ impl Worker {
         entry.creating.extend(&attempts);
         entry.busy = true;
         entry.pending = None;
-        let (api, job, node) = (
-            self.api.clone(),
-            Arc::clone(&entry.job),
-            self.node_name.clone(),
-        );
+        let means = Means {
+            api: self.api.clone(),
+            node: self.node_name.clone(),
+            events: self.events.clone(),
+        };
+        let job = Arc::clone(&entry.job);
         self.tasks
-            .spawn(async move { carry_out(&api, &job, &node, attempts, plan).await });
+            .spawn(async move { carry_out(&means, &job, attempts, plan).await });
     }
 
     fn done(&mut self, done: Done) {
@@ -322,8 +326,16 @@ fn is_newer(new: &Value, old: &Value) -> bool {
     version(new) > version(old)
 }
 
+/// With what plans are carried out.
+struct Means {
+    api: Api,
+    node: String,
+    events: Recorder,
+}
+
 /// Does what a plan says.
-async fn carry_out(api: &Api, job: &Value, node: &str, attempts: Vec<u32>, plan: Plan) -> Done {
+async fn carry_out(means: &Means, job: &Value, attempts: Vec<u32>, plan: Plan) -> Done {
+    let api = &means.api;
     let (name, namespace) = (metadata(job, "name"), metadata(job, "namespace"));
     let mut done = Done {
         uid: metadata(job, "uid").to_owned(),
@@ -331,7 +343,7 @@ async fn carry_out(api: &Api, job: &Value, node: &str, attempts: Vec<u32>, plan:
     };
     let created = attempts
         .into_iter()
-        .map(|attempt| async move { (attempt, create(api, job, node, attempt).await) });
+        .map(|attempt| async move { (attempt, create(means, job, attempt).await) });
     for (attempt, outcome) in futures::future::join_all(created).await {
         match outcome {
             Created::Done => {}
@@ -356,7 +368,7 @@ async fn carry_out(api: &Api, job: &Value, node: &str, attempts: Vec<u32>, plan:
                 };
                 drop(api.delete(&JOBS, namespace, name, options).await);
             }
-            Action::Event(event) => event::record(api, COMPONENT, job, event),
+            Action::Event(event) => means.events.record(job, event),
         }
     }
     if let Some(status) = plan.status {
@@ -384,14 +396,15 @@ enum Created {
     Refused,
 }
 
-async fn create(api: &Api, job: &Value, node: &str, attempt: u32) -> Created {
+async fn create(means: &Means, job: &Value, attempt: u32) -> Created {
+    let Means { api, node, events } = means;
     let namespace = metadata(job, "namespace");
     let pod = pod::pod(job, node, attempt);
     let name = metadata(&pod, "name").to_owned();
     match api.create(&PODS, namespace, pod).await {
         Ok(_) => {
             let event = Event::normal("SuccessfulCreate", format!("Created pod: {name}"));
-            event::record(api, COMPONENT, job, event);
+            events.record(job, event);
             Created::Done
         }
         Err(status) if status.reason == "AlreadyExists" => {
@@ -404,7 +417,7 @@ async fn create(api: &Api, job: &Value, node: &str, attempt: u32) -> Created {
         }
         Err(status) => {
             let event = Event::warning("FailedCreate", format!("Error creating: {status}"));
-            event::record(api, COMPONENT, job, event);
+            events.record(job, event);
             Created::Refused
         }
     }
