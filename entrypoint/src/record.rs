@@ -11,7 +11,7 @@
 //! Times are nanoseconds since 1970. Each line is one write, so a reader never sees half of one. The
 //! file stays open until the holder ends: its closing tells the node that nobody holds the pod.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,15 +24,18 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// Creates the record.
+    /// Creates the record: of the empty file that an earlier pod left in the folder, if there is
+    /// one. The caller holds the folder's lock.
     ///
     /// # Errors
     /// It exists: the pod was held before and must not be started again.
     pub(crate) fn create(folder: &Path) -> io::Result<Self> {
         let path = folder.join("status");
+        let left = folder.join("status.free");
+        let reused = !path.exists() && fs::rename(left, &path).is_ok();
         let file = OpenOptions::new()
             .append(true)
-            .create_new(true)
+            .create_new(!reused)
             .open(path)?;
         let mut record = Self { file };
         record.line(&format!("hold {} {}", sys::process_id(), now()));

@@ -1,8 +1,12 @@
 //! Images that stand for a folder of this machine.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::pod::Pod;
+use crate::record::{Program, Record};
 
 /// More mounts than this for one image are refused: the folder overlaps the machine's too much.
 const MOST_MOUNTS: usize = 1024;
@@ -25,6 +29,27 @@ fn repository(image: &str) -> &str {
     match image.rsplit_once(':') {
         Some((name, tag)) if !tag.contains('/') => name,
         _ => image,
+    }
+}
+
+/// Adds what helps to the message of a container whose program is missing under an absolute path:
+/// it may be one of an image for which no folder was named.
+pub(crate) fn explain(record: &mut Record, pod: &Pod, images: &[(String, PathBuf)]) {
+    for container in pod.containers() {
+        let started = record.containers.get_mut(&container.name);
+        let Some(Program::NotStarted { message, .. }) = started.map(|c| &mut c.current) else {
+            continue;
+        };
+        let image = container.image.as_deref().filter(|name| !name.is_empty());
+        let is_named = image.is_some_and(|name| folder(images, name).is_some());
+        if message.starts_with("program not found: /") && !is_named {
+            let name = image.unwrap_or("NAME");
+            let _ = write!(
+                message,
+                " (images are not run here: name a folder that holds the image's files with \
+                 --image {name}=DIR)"
+            );
+        }
     }
 }
 

@@ -28,6 +28,7 @@ mod run;
 mod schedule;
 mod settings;
 mod source;
+mod spares;
 mod status;
 mod volume;
 

@@ -85,7 +85,7 @@ pub(crate) fn prepare(
             .open(name)
             .map_err(disk)?;
     }
-    fs::create_dir_all(&folder).map_err(disk)?;
+    settings.spares.take(&folder).map_err(disk)?;
     if !gpus.is_empty() {
         let list: Vec<String> = gpus.iter().map(u64::to_string).collect();
         fs::write(folder.join("gpus"), list.join("\n")).map_err(disk)?;

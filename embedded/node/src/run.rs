@@ -1,6 +1,5 @@
 //! One pod from its start, or from where a new node finds it, to its end.
 
-use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::changes::Subscription;
 use crate::event::{self, Event};
 use crate::holder;
+use crate::image;
 use crate::node::Shared;
 use crate::pod::{self, Pod};
 use crate::prepare::{self, Blame};
@@ -214,7 +214,7 @@ pub(crate) async fn publish(
 /// Removes a pod's folder. Its logs stay.
 fn clean(shared: &Shared, pod: &Pod) {
     let folder = shared.settings.pod(&pod.uid);
-    match fs::remove_dir_all(&folder) {
+    match shared.settings.spares.give(&folder) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(folder = %folder.display(), error = %e, "cannot remove the pod's folder");
         }
@@ -319,10 +319,10 @@ impl Run {
                     changes = changes.or_else(|| self.subscribe());
                 }
             }
-            let record = holder::record(&self.folder);
+            let record = self.record();
             if record.ended.is_some() || (self.child.is_none() && !self.is_held(&record)) {
                 // Read again: the last lines may have come in between.
-                return holder::record(&self.folder);
+                return self.record();
             }
             self.pass_on(&record);
             self.live.send_replace(());
@@ -330,6 +330,13 @@ impl Run {
                 self.publish(&record, true).await;
             }
         }
+    }
+
+    /// What the holder wrote, with what helps where a program is missing.
+    fn record(&self) -> Record {
+        let mut record = holder::record(&self.folder);
+        image::explain(&mut record, &self.pod, &self.shared.settings.images);
+        record
     }
 
     fn is_held(&self, record: &Record) -> bool {

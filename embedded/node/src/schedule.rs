@@ -29,9 +29,9 @@ impl Resources {
             .iter()
             .map(Self::of)
             .fold(Self::default(), |a, b| Self {
-                cpu: a.cpu + b.cpu,
-                memory: a.memory + b.memory,
-                gpus: a.gpus + b.gpus,
+                cpu: a.cpu.saturating_add(b.cpu),
+                memory: a.memory.saturating_add(b.memory),
+                gpus: a.gpus.saturating_add(b.gpus),
             });
         spec.init_containers
             .iter()
@@ -142,7 +142,7 @@ impl Ledger {
             self.running += 1;
             return Some(Place::default());
         }
-        let fits = |asked: u64, used: u64, has: u64| asked + used <= has;
+        let fits = |asked: u64, used: u64, has: u64| asked.saturating_add(used) <= has;
         if !(fits(request.cpu, self.used.cpu, self.capacity.cpu)
             && fits(request.memory, self.used.memory, self.capacity.memory)
             && request.gpus as usize <= self.free_gpus.len())
@@ -163,8 +163,8 @@ impl Ledger {
         if request.is_none() {
             self.running += 1;
         }
-        self.used.cpu += request.cpu;
-        self.used.memory += request.memory;
+        self.used.cpu = self.used.cpu.saturating_add(request.cpu);
+        self.used.memory = self.used.memory.saturating_add(request.memory);
         for gpu in &gpus {
             self.free_gpus.remove(gpu);
         }
@@ -179,8 +179,8 @@ impl Ledger {
         if place.resources.is_none() {
             self.running -= 1;
         }
-        self.used.cpu -= place.resources.cpu;
-        self.used.memory -= place.resources.memory;
+        self.used.cpu = self.used.cpu.saturating_sub(place.resources.cpu);
+        self.used.memory = self.used.memory.saturating_sub(place.resources.memory);
         self.free_gpus.extend(place.gpus);
     }
 }
@@ -216,6 +216,28 @@ mod tests {
                 gpus: 1
             }
         );
+    }
+
+    #[test]
+    fn amounts_beyond_all_bounds_are_refused_and_can_be_taken_back() {
+        let huge =
+            json!({ "requests": { "cpu": "1e30", "memory": "1e30", "nvidia.com/gpu": "1e30" } });
+        let asked = request(&json!([
+            { "name": "a", "resources": huge },
+            { "name": "b", "resources": huge },
+        ]));
+        let mut ledger = Ledger::new(MACHINE, 8);
+        assert!(ledger.refusal(asked).is_some());
+        let small = Resources {
+            cpu: 1,
+            ..Resources::default()
+        };
+        let first = ledger.take(small).unwrap();
+        assert_eq!(ledger.take(asked), None);
+        let second = ledger.occupy(asked, Vec::new());
+        ledger.release(first);
+        ledger.release(second);
+        assert!(ledger.take(MACHINE).is_some());
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::environment::Environment;
 use crate::holder::{self, Isolation};
 use crate::options::{NodeOptions, TokenProvider};
 use crate::schedule::Resources;
+use crate::spares::Spares;
 
 /// What all pods of a node share.
 pub(crate) struct Settings {
@@ -39,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) hosts: PathBuf,
     pods: PathBuf,
     logs: PathBuf,
+    /// Folders of pods that ended.
+    pub(crate) spares: Spares,
     accounts: PathBuf,
     ca_pem: String,
     token: TokenProvider,
@@ -79,6 +82,7 @@ impl Settings {
             working_directory: options.working_directory.clone(),
             hosts,
             pods,
+            spares: Spares::new(node.join("spare"))?,
             logs,
             accounts: node.join("serviceaccount"),
             ca_pem: options.ca_pem.clone(),

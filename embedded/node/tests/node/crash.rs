@@ -94,6 +94,10 @@ async fn a_holder_that_is_killed_leaves_a_failed_pod_without_processes() {
     let script = format!("echo $PPID $$ > {}; exec sleep 1000", pid.display());
     cluster.script("p", &script).await;
     let text = cluster.file(&pid, |text| text.ends_with('\n')).await;
+    // The program may be faster than the holder's record of its start.
+    cluster
+        .until(&PODS, "p", |pod| pod["status"]["phase"] == "Running")
+        .await;
     let (holder, program) = text.split_once(' ').unwrap();
     let holder = nix::unistd::Pid::from_raw(holder.parse().unwrap());
     nix::sys::signal::kill(holder, nix::sys::signal::Signal::SIGKILL).unwrap();

@@ -62,7 +62,9 @@ async fn a_program_that_cannot_start_is_named() {
         (
             "path",
             json!(["/no/such/program"]),
-            "program not found: /no/such/program".into(),
+            "program not found: /no/such/program (images are not run here: name a folder that holds \
+             the image's files with --image any=DIR)"
+                .into(),
         ),
         ("plain", json!([plain]), format!("not executable: {plain}")),
         (
