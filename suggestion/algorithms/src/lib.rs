@@ -1,0 +1,21 @@
+//! The search algorithms: the history of an experiment goes in, assignments come out.
+//!
+//! Nothing here performs I/O, reads a clock or keeps memory between calls: what is suggested is a
+//! function of the [`Problem`], the history and the seed. An algorithm is one file in
+//! `algorithms/` with one [`Algorithm`] row, listed in [`ALGORITHMS`].
+
+mod algorithm;
+mod algorithms;
+mod axis;
+mod fresh;
+mod ladder;
+mod math;
+mod problem;
+mod setting;
+mod trial;
+
+pub use algorithm::{Algorithm, Capability, Designer, Proposal, Refusal, Suggested};
+pub use algorithms::{ALGORITHMS, find};
+pub use problem::{Budget, Goal, Problem, seed_of};
+pub use setting::{Kind, Setting, SettingError, Settings};
+pub use trial::{State, Trial};

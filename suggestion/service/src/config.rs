@@ -1,0 +1,229 @@
+//! The part of a KatibConfig that says who serves which algorithm.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+const API_VERSION: &str = "config.kubeflow.org/v1beta1";
+const KIND: &str = "KatibConfig";
+
+/// How long a service has to answer, unless the configuration says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Why a KatibConfig can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The text is no YAML of the right shape.
+    #[error("failed to read the configuration: {0}")]
+    Syntax(String),
+    /// It is another kind of document.
+    #[error("configuration is {found}, expected {API_VERSION} {KIND}")]
+    Kind {
+        /// What was found.
+        found: String,
+    },
+    /// An entry can't be served.
+    #[error("runtime.suggestions[{index}] ({name}): {reason}")]
+    Entry {
+        /// Which entry.
+        index: usize,
+        /// Its algorithm.
+        name: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+}
+
+/// Who serves one algorithm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SuggestionConfig {
+    /// Name of the algorithm.
+    pub algorithm_name: String,
+    /// Where its service is found.
+    pub source: Source,
+    /// How long the service has to answer.
+    pub timeout: Duration,
+}
+
+/// Where the service of an algorithm is found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A container image, which only a cluster can run.
+    Image(String),
+    /// A gRPC endpoint, as `host:port` or URI.
+    Endpoint(String),
+    /// A command that listens on the port in its variable `PORT`.
+    Command(CommandLine),
+}
+
+/// A command and what it runs with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CommandLine {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Variables that are added to the environment.
+    pub env: Vec<(String, String)>,
+    /// Folder it runs in; the current one when empty.
+    pub working_dir: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct Document {
+    api_version: String,
+    kind: String,
+    runtime: Runtime,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Runtime {
+    suggestions: Vec<Entry>,
+}
+
+/// An inline core/v1 Container of which this reads what matters on one machine, and our fields.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Entry {
+    algorithm_name: String,
+    image: String,
+    endpoint: String,
+    command: Vec<String>,
+    args: Vec<String>,
+    env: Vec<Variable>,
+    working_dir: String,
+    timeout_seconds: Option<u64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Variable {
+    name: String,
+    value: String,
+}
+
+/// Reads a KatibConfig and returns its suggestion services.
+pub fn parse_katib_config(text: &str) -> Result<Vec<SuggestionConfig>, ConfigError> {
+    let document: Document =
+        serde_saphyr::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?;
+    if document.api_version != API_VERSION || document.kind != KIND {
+        let found = format!("{} {}", document.api_version, document.kind)
+            .trim()
+            .to_owned();
+        let found = if found.is_empty() {
+            "without apiVersion and kind".to_owned()
+        } else {
+            found
+        };
+        return Err(ConfigError::Kind { found });
+    }
+    document
+        .runtime
+        .suggestions
+        .into_iter()
+        .enumerate()
+        .map(convert)
+        .collect()
+}
+
+fn convert((index, entry): (usize, Entry)) -> Result<SuggestionConfig, ConfigError> {
+    let name = entry.algorithm_name.clone();
+    let refuse = |reason| {
+        Err(ConfigError::Entry {
+            index,
+            name: name.clone(),
+            reason,
+        })
+    };
+    if entry.algorithm_name.is_empty() {
+        return refuse("algorithmName is missing");
+    }
+    let timeout = entry
+        .timeout_seconds
+        .map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+    if timeout.is_zero() {
+        return refuse("timeoutSeconds must be greater than zero");
+    }
+    // With an image, command and args are what the image's container runs.
+    let source = if !entry.endpoint.is_empty() {
+        Source::Endpoint(entry.endpoint)
+    } else if !entry.image.is_empty() {
+        Source::Image(entry.image)
+    } else if !entry.command.is_empty() {
+        Source::Command(CommandLine {
+            command: entry.command.into_iter().chain(entry.args).collect(),
+            env: entry.env.into_iter().map(|v| (v.name, v.value)).collect(),
+            working_dir: entry.working_dir,
+        })
+    } else {
+        return refuse("one of endpoint, command and image must be given");
+    };
+    Ok(SuggestionConfig {
+        algorithm_name: entry.algorithm_name,
+        source,
+        timeout,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(suggestions: &str) -> Result<Vec<SuggestionConfig>, ConfigError> {
+        parse_katib_config(&format!(
+            "apiVersion: {API_VERSION}\nkind: {KIND}\nruntime:\n  suggestions:\n{suggestions}"
+        ))
+    }
+
+    #[test]
+    fn each_source_is_read() {
+        let found = parse(
+            "  - algorithmName: a\n    endpoint: localhost:6789\n    timeoutSeconds: 5\n\
+             \x20 - algorithmName: b\n    command: [python3, serve.py]\n    args: [-v]\n\
+             \x20   env: [{name: X, value: '1'}]\n    workingDir: /opt\n\
+             \x20 - algorithmName: c\n    image: docker.io/kubeflowkatib/c\n    resources: {}\n",
+        )
+        .unwrap();
+        assert_eq!(found[0].source, Source::Endpoint("localhost:6789".into()));
+        assert_eq!(found[0].timeout, Duration::from_secs(5));
+        assert_eq!(
+            found[1].source,
+            Source::Command(CommandLine {
+                command: ["python3", "serve.py", "-v"].map(String::from).to_vec(),
+                env: vec![("X".into(), "1".into())],
+                working_dir: "/opt".into(),
+            })
+        );
+        assert_eq!(
+            found[2].source,
+            Source::Image("docker.io/kubeflowkatib/c".into())
+        );
+        assert_eq!(found[2].timeout, DEFAULT_TIMEOUT);
+    }
+
+    #[test]
+    fn what_can_not_be_served_is_named() {
+        let text = |suggestions| parse(suggestions).unwrap_err().to_string();
+        assert_eq!(
+            text("  - algorithmName: a\n"),
+            "runtime.suggestions[0] (a): one of endpoint, command and image must be given"
+        );
+        assert_eq!(
+            text("  - endpoint: x:1\n"),
+            "runtime.suggestions[0] (): algorithmName is missing"
+        );
+        assert_eq!(
+            parse_katib_config("kind: Pod\napiVersion: v1\n")
+                .unwrap_err()
+                .to_string(),
+            "configuration is v1 Pod, expected config.kubeflow.org/v1beta1 KatibConfig"
+        );
+    }
+
+    #[test]
+    fn a_configuration_without_suggestions_has_none() {
+        let text = format!("apiVersion: {API_VERSION}\nkind: {KIND}\ninit: {{}}\n");
+        assert_eq!(parse_katib_config(&text).unwrap(), []);
+    }
+}

@@ -1,0 +1,23 @@
+//! Suggestions as a service: the built-in algorithms in process and over gRPC, and those that
+//! others serve, at an endpoint or from a command that is started here.
+//!
+//! [`Suggesters`] is what a controller asks; [`serve`] is what `diwan suggestion` runs. Neither
+//! keeps anything that a request does not carry, except to save work.
+
+pub mod config;
+
+mod command;
+mod encoded;
+mod grpc;
+mod history;
+mod known;
+mod remote;
+mod service;
+mod suggesters;
+mod wire;
+
+pub use config::{ConfigError, SuggestionConfig, parse_katib_config};
+pub use encoded::SuggestionsServer;
+pub use grpc::{SuggestionService, serve};
+pub use service::{SuggestReply, SuggestRequest, SuggestionError};
+pub use suggesters::Suggesters;

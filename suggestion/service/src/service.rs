@@ -1,0 +1,317 @@
+//! One request to a built-in algorithm: vocabulary in, vocabulary out.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use diwan_algorithms::{
+    Algorithm, Budget, Capability, Goal, Problem, Proposal, Refusal, SettingError, Settings, find,
+    seed_of,
+};
+use diwan_api::{
+    AlgorithmSetting, Experiment, ObjectiveType, ParameterAssignment, SearchSpace, Trial,
+    TrialAssignment,
+};
+
+use crate::known::{Known, TrialSource};
+
+/// A request for assignments.
+#[derive(Clone, Debug)]
+pub struct SuggestRequest {
+    /// The experiment.
+    pub experiment: Arc<Experiment>,
+    /// The trials that were suggested before, finished or not.
+    pub trials: Vec<Arc<Trial>>,
+    /// Settings that the algorithm returned earlier; they overrule the experiment's.
+    pub settings: Vec<AlgorithmSetting>,
+    /// How many assignments are wanted now.
+    pub count: usize,
+    /// How many assignments are wanted in all, those given before included.
+    pub total: usize,
+}
+
+/// What an algorithm proposes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SuggestReply {
+    /// At most `count` assignments; the name is empty where the algorithm doesn't care.
+    pub assignments: Vec<TrialAssignment>,
+    /// Settings that the next request must carry.
+    pub settings: Vec<AlgorithmSetting>,
+    /// Nothing will come after these.
+    pub exhausted: bool,
+    /// What people should be told about this answer.
+    pub note: Option<String>,
+}
+
+/// Why there are no assignments, by what can be done about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SuggestionError {
+    /// The experiment asks for what the algorithm can't do; only another experiment helps.
+    #[error("{0}")]
+    Invalid(String),
+    /// The service can't be reached or is busy; asking again may help.
+    #[error("{0}")]
+    Retry(String),
+    /// The algorithm gave up.
+    #[error("{0}")]
+    Fatal(String),
+}
+
+impl From<Refusal> for SuggestionError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Invalid(refusal.0)
+    }
+}
+
+/// The algorithm that an experiment names.
+pub(crate) fn algorithm_of(experiment: &Experiment) -> Result<&'static Algorithm, SuggestionError> {
+    let name = experiment
+        .spec
+        .algorithm
+        .as_ref()
+        .map_or("", |a| a.algorithm_name.as_str());
+    find(name).ok_or_else(|| SuggestionError::Invalid(format!("unknown algorithm name {name}")))
+}
+
+/// Whether a built-in algorithm takes the experiment.
+pub(crate) fn validate(experiment: &Experiment) -> Result<(), SuggestionError> {
+    let algorithm = algorithm_of(experiment)?;
+    warn_of_ignored_settings(algorithm, experiment);
+    let problem = problem(algorithm, experiment, &[], 0)?;
+    guard(algorithm, || (algorithm.build)(&problem))??;
+    Ok(())
+}
+
+/// Asks a built-in algorithm. The trials are `sources`, not those of the request.
+fn suggest(
+    request: &SuggestRequest,
+    sources: Vec<TrialSource>,
+    known: &Known,
+    is_wanted: impl Fn() -> bool,
+) -> Result<SuggestReply, SuggestionError> {
+    let experiment = &request.experiment;
+    let algorithm = algorithm_of(experiment)?;
+    // What was given counts even if its trials are gone; callers that count nothing have trials.
+    let issued = request
+        .total
+        .saturating_sub(request.count)
+        .max(sources.len());
+    let problem = problem(algorithm, experiment, &request.settings, issued)?;
+    let mut designer = guard(algorithm, || (algorithm.build)(&problem))??;
+    if designer.needs_history() {
+        let objective = experiment.spec.objective.as_ref();
+        let name = key(experiment);
+        known.with(&name, (&problem.space, objective), sources, |history| {
+            guard(algorithm, || {
+                designer.observe(&history.completed, &history.active);
+            })
+        })??;
+    }
+    if !is_wanted() {
+        return Err(SuggestionError::Retry(
+            "the request was given up".to_owned(),
+        ));
+    }
+    let suggested = guard(algorithm, || designer.suggest(request.count))??;
+    let assignments = suggested
+        .proposals
+        .into_iter()
+        .map(|proposal| assignment(&problem.space, proposal))
+        .collect();
+    Ok(SuggestReply {
+        assignments,
+        settings: suggested.settings,
+        exhausted: suggested.exhausted,
+        note: suggested.note,
+    })
+}
+
+/// What tells one experiment from all others.
+fn key(experiment: &Experiment) -> String {
+    let metadata = &experiment.metadata;
+    let part = |text: &Option<String>| text.clone().unwrap_or_default();
+    [&metadata.namespace, &metadata.name, &metadata.uid]
+        .map(part)
+        .join("/")
+}
+
+/// Asks a built-in algorithm; one that learns does its work on a thread for blocking work. When
+/// the caller gives up, work that has not begun is not done.
+pub(crate) async fn suggest_in_background(
+    request: SuggestRequest,
+    sources: Vec<TrialSource>,
+    known: Arc<Known>,
+) -> Result<SuggestReply, SuggestionError> {
+    if !algorithm_of(&request.experiment)?
+        .supports
+        .contains(&Capability::LearnsFromHistory)
+    {
+        return suggest(&request, sources, &known, || true);
+    }
+    // Dropped with this future, when nobody waits for the answer any more.
+    let caller = Arc::new(());
+    let waiting = Arc::downgrade(&caller);
+    let work = tokio::task::spawn_blocking(move || {
+        let is_wanted = || waiting.strong_count() > 0;
+        if !is_wanted() {
+            return Err(SuggestionError::Retry(
+                "the request was given up".to_owned(),
+            ));
+        }
+        suggest(&request, sources, &known, is_wanted)
+    });
+    let answer = work
+        .await
+        .unwrap_or_else(|error| Err(SuggestionError::Retry(error.to_string())));
+    drop(caller);
+    answer
+}
+
+/// What is wrong with the settings of an experiment, by their place in the list.
+pub(crate) fn setting_errors(experiment: &Experiment) -> Vec<SettingError> {
+    let Ok(algorithm) = algorithm_of(experiment) else {
+        return Vec::new();
+    };
+    let given = experiment
+        .spec
+        .algorithm
+        .as_ref()
+        .map_or(&[][..], |a| &a.algorithm_settings);
+    Settings::parse(algorithm, given).err().unwrap_or_default()
+}
+
+/// Runs an algorithm so that a defect in it fails this request alone.
+fn guard<T>(algorithm: &Algorithm, work: impl FnOnce() -> T) -> Result<T, SuggestionError> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
+        let text = payload
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| payload.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        SuggestionError::Fatal(format!("algorithm {} failed: {text}", algorithm.name))
+    })
+}
+
+fn problem(
+    algorithm: &Algorithm,
+    experiment: &Experiment,
+    returned: &[AlgorithmSetting],
+    issued: usize,
+) -> Result<Problem, SuggestionError> {
+    let spec = &experiment.spec;
+    let given = spec
+        .algorithm
+        .as_ref()
+        .map_or(&[][..], |a| &a.algorithm_settings);
+    let settings = Settings::parse(algorithm, &overlay(given, returned)).map_err(|errors| {
+        let texts: Vec<_> = errors.into_iter().map(|e| e.text).collect();
+        SuggestionError::Invalid(texts.join("; "))
+    })?;
+    let space = SearchSpace::parse(&spec.parameters, "spec.parameters")
+        .map_err(|errors| SuggestionError::Invalid(errors.to_string()))?;
+    let goal = match spec.objective.as_ref().and_then(|o| o.type_.as_ref()) {
+        Some(ObjectiveType::Minimize) => Goal::Minimize,
+        Some(ObjectiveType::Maximize) => Goal::Maximize,
+        Some(ObjectiveType::Other(_)) | None => {
+            let text = "objective type must be minimize or maximize";
+            return Err(SuggestionError::Invalid(text.to_owned()));
+        }
+    };
+    let name = experiment.metadata.name.as_deref().unwrap_or_default();
+    let count = |n: Option<i32>| n.and_then(|n| usize::try_from(n).ok()).filter(|n| *n > 0);
+    Ok(Problem {
+        seed: settings
+            .int("random_state")
+            .unwrap_or_else(|| seed_of(name)),
+        space,
+        goal,
+        settings,
+        issued,
+        budget: Budget {
+            max_trials: count(spec.max_trial_count),
+            parallel: count(spec.parallel_trial_count).unwrap_or(1),
+        },
+        nas: spec.nas_config.clone(),
+    })
+}
+
+/// Settings with others laid over them.
+pub(crate) fn overlay(
+    given: &[AlgorithmSetting],
+    returned: &[AlgorithmSetting],
+) -> Vec<AlgorithmSetting> {
+    let mut merged: Vec<_> = given
+        .iter()
+        .filter(|g| returned.iter().all(|r| r.name != g.name))
+        .cloned()
+        .collect();
+    merged.extend_from_slice(returned);
+    merged
+}
+
+fn assignment(space: &SearchSpace, proposal: Proposal) -> TrialAssignment {
+    let pairs = space.parameters.iter().zip(proposal.values);
+    TrialAssignment {
+        name: proposal.trial_name.unwrap_or_default(),
+        parameter_assignments: pairs
+            .map(|(parameter, value)| ParameterAssignment {
+                name: parameter.name.clone(),
+                value: parameter
+                    .domain
+                    .print(value)
+                    .expect("the value is of this domain"),
+            })
+            .collect(),
+        early_stopping_rules: Vec::new(),
+        labels: proposal.labels,
+    }
+}
+
+fn warn_of_ignored_settings(algorithm: &Algorithm, experiment: &Experiment) {
+    let given = experiment
+        .spec
+        .algorithm
+        .as_ref()
+        .map_or(&[][..], |a| &a.algorithm_settings);
+    for setting in given {
+        if algorithm.settings.iter().all(|s| s.name != setting.name) {
+            tracing::warn!(
+                experiment.name = experiment.metadata.name.as_deref(),
+                algorithm.name = algorithm.name,
+                setting.name,
+                "setting is not known to the algorithm and has no effect"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_an_algorithm_is_the_error_of_its_request() {
+        let random = find("random").unwrap();
+        let result = guard(random, || -> () { panic!("no such {}", "thing") });
+        assert_eq!(
+            result,
+            Err(SuggestionError::Fatal(
+                "algorithm random failed: no such thing".into()
+            ))
+        );
+    }
+
+    #[test]
+    fn returned_settings_overrule_given_ones() {
+        let setting = |name: &str, value: &str| AlgorithmSetting {
+            name: name.into(),
+            value: value.into(),
+        };
+        assert_eq!(
+            overlay(
+                &[setting("a", "1"), setting("b", "1")],
+                &[setting("a", "2")]
+            ),
+            [setting("b", "1"), setting("a", "2")]
+        );
+    }
+}
