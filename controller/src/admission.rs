@@ -7,6 +7,7 @@
 pub mod experiment;
 pub mod pod;
 pub mod trial;
+mod type_error;
 
 use diwan_api::FieldErrors;
 

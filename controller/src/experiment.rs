@@ -15,8 +15,8 @@ use diwan_api::metadata::{FINALIZER_EXPERIMENT, LABEL_EXPERIMENT};
 use diwan_api::trial::{condition_reason, condition_type};
 use diwan_api::{ConditionStatus, Conditions, Experiment, Suggestion, Trial};
 use futures::future::join_all;
+use kube::ResourceExt;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
-use kube::{Resource, ResourceExt};
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -26,7 +26,7 @@ use crate::event::Severity;
 use crate::key::Key;
 use crate::patience::Patience;
 use crate::queue::Outcome;
-use crate::world::{World, is_conflict, is_not_found, owner_uid, text};
+use crate::world::{World, is_conflict, is_not_found, owned_by, owner_uid, text};
 
 /// The experiment controller.
 pub(crate) struct Controller {
@@ -309,7 +309,7 @@ fn suggestion_of(experiment: &Experiment, requests: i32) -> Suggestion {
     let mut suggestion = Suggestion::default();
     suggestion.metadata.name = Some(name.clone());
     suggestion.metadata.namespace = experiment.namespace();
-    suggestion.metadata.owner_references = experiment.controller_owner_ref(&()).map(|o| vec![o]);
+    suggestion.metadata.owner_references = owned_by(experiment).map(|owner| vec![owner]);
     let mut labels = experiment.metadata.labels.clone().unwrap_or_default();
     labels.insert(LABEL_EXPERIMENT.to_owned(), name);
     suggestion.metadata.labels = Some(labels);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use diwan_api::{Experiment, Suggestion, Trial, TrialStatus};
 use jiff::Timestamp;
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource};
 use parking_lot::Mutex;
@@ -90,6 +91,14 @@ impl Ledgers {
             }
         }
     }
+}
+
+/// The reference by which an object belongs to its controller. A deletion in the foreground of the
+/// controller waits for the object.
+pub(crate) fn owned_by(controller: &impl Resource<DynamicType = ()>) -> Option<OwnerReference> {
+    let mut reference = controller.controller_owner_ref(&())?;
+    reference.block_owner_deletion = Some(true);
+    Some(reference)
 }
 
 /// The uid of the controller of this kind that owns the object.

@@ -36,16 +36,20 @@ pub(crate) const MEDIA_TYPES: [&str; 4] = [
 ];
 
 impl Patch {
-    /// The patch of a request.
-    pub(crate) fn new(resource: &Resource, media_type: &str, body: Value) -> Result<Self, Status> {
+    /// The patch of a request, whose body is read only if its media type is one of a patch.
+    pub(crate) fn new(
+        resource: &Resource,
+        media_type: &str,
+        body: impl FnOnce() -> Result<Value, Status>,
+    ) -> Result<Self, Status> {
         match media_type {
-            "application/json-patch+json" => Ok(Self::Json(body)),
-            "application/merge-patch+json" => Ok(Self::Merge(body)),
+            "application/json-patch+json" => Ok(Self::Json(body()?)),
+            "application/merge-patch+json" => Ok(Self::Merge(body()?)),
             "application/strategic-merge-patch+json" if !resource.custom => {
-                Ok(Self::Strategic(body))
+                Ok(Self::Strategic(body()?))
             }
             "application/apply-patch+yaml" => Ok(Self::Apply {
-                wanted: body,
+                wanted: body()?,
                 custom: resource.custom,
             }),
             _ => Err(Status::unsupported_media_type(&known(resource).join(", "))),

@@ -1,17 +1,18 @@
 //! Experiments: defaults, our finalizer, validation.
 
-use diwan_api::Experiment;
 use diwan_api::defaults::default_experiment;
 use diwan_api::metadata::FINALIZER_EXPERIMENT;
 use diwan_api::validation::{self, ValidationContext};
+use diwan_api::{Experiment, FieldError, FieldErrors};
 use serde_json::{Map, Value, json};
 
-use super::Denied;
+use super::{Denied, type_error};
 
 /// Fills in the defaults, and on creation the finalizer, so that it costs no write later. Fields
-/// that we don't know stay. Doing so twice changes nothing.
+/// that we don't know stay, and so do wrong ones: validation names them. Doing so twice changes
+/// nothing.
 pub fn mutate_experiment(object: &mut Value, creating: bool) -> Result<(), Denied> {
-    let given = read(object)?;
+    let (given, _) = read(object)?;
     let mut experiment = given.clone();
     default_experiment(&mut experiment);
     if experiment != given {
@@ -27,23 +28,29 @@ pub fn mutate_experiment(object: &mut Value, creating: bool) -> Result<(), Denie
     Ok(())
 }
 
-/// Checks an experiment that has its defaults; `old` is the stored one when it is updated.
+/// Checks an experiment that has its defaults; `old` is the stored one when it is updated. A field
+/// of a wrong type is one error among the others.
 pub fn validate_experiment(
     new: &Value,
     old: Option<&Value>,
     context: &ValidationContext<'_>,
 ) -> Result<(), Denied> {
-    let new = read(new)?;
+    let (new, wrong) = read(new)?;
     // What was stored before a rule came up must not keep an object from being changed.
-    let old = old.and_then(|old| read(old).ok());
-    Ok(validation::validate_experiment(
-        &new,
-        old.as_ref(),
-        context,
-    )?)
+    let old = old.and_then(|old| read(old).ok()).map(|(old, _)| old);
+    let checked = validation::validate_experiment(&new, old.as_ref(), context);
+    // To the rules, a field that was left out is missing.
+    let rest = checked.err().map(|errors| errors.0).unwrap_or_default();
+    let rest = rest
+        .into_iter()
+        .filter(|error| !wrong.iter().any(|w| type_error::is_within(error, &w.field)));
+    let mut errors = FieldErrors::default();
+    errors.extend(wrong.iter().cloned().chain(rest));
+    Ok(errors.into_result()?)
 }
 
-fn read(object: &Value) -> Result<Experiment, Denied> {
+/// The experiment, and the fields that are left out of it because their type is wrong.
+fn read(object: &Value) -> Result<(Experiment, Vec<FieldError>), Denied> {
     let mut read = object.clone();
     // The status is ours to write and is not looked at.
     if let Some(root) = read.as_object_mut() {
@@ -55,7 +62,7 @@ fn read(object: &Value) -> Result<Experiment, Denied> {
         root.entry("spec")
             .or_insert_with(|| Value::Object(Map::new()));
     }
-    serde_json::from_value(read).map_err(|error| Denied::Unreadable {
+    type_error::read(read).map_err(|error| Denied::Unreadable {
         kind: "Experiment",
         detail: error.to_string(),
     })
@@ -160,12 +167,33 @@ mod tests {
 
     #[test]
     fn what_can_t_be_read_is_named() {
+        let denied = mutate_experiment(&mut json!("text"), true).unwrap_err();
+        let text = denied.to_string();
+        assert!(text.starts_with("Experiment can't be read: "), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_type_hides_no_other_error_and_is_named_once() {
         let mut object = experiment();
         object["spec"]["parallelTrialCount"] = json!("three");
-        let denied = mutate_experiment(&mut object, true)
-            .unwrap_err()
-            .to_string();
-        assert!(denied.starts_with("Experiment can't be read: "), "{denied}");
+        object["spec"]["objective"]["type"] = json!("best");
+        object["spec"]["parameters"][0]["name"] = json!(["lr"]);
+        mutate_experiment(&mut object, true).unwrap();
+        assert_eq!(object["spec"]["parallelTrialCount"], "three");
+        let denied = validate_experiment(&object, None, &ValidationContext::default());
+        let Err(Denied::Fields(FieldErrors(errors))) = denied else {
+            panic!("{denied:?}");
+        };
+        for field in [
+            "spec.parallelTrialCount",
+            "spec.parameters[0].name",
+            "spec.objective.type",
+            "spec.algorithm",
+            "spec.trialTemplate",
+        ] {
+            let count = errors.iter().filter(|e| e.field == field).count();
+            assert_eq!(count, 1, "{field} in {errors:?}");
+        }
     }
 
     #[test]

@@ -8,11 +8,11 @@ use diwan_api::{ConfigMapSource, Experiment, Trial, TrialAssignment, TrialTempla
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
 use kube::api::PostParams;
-use kube::{Resource, ResourceExt};
 
 use crate::key::Key;
-use crate::world::{World, is_conflict, is_outage, is_refused, owner_uid, text};
+use crate::world::{World, is_conflict, is_outage, is_refused, owned_by, owner_uid, text};
 
 /// Why a trial can't be made.
 #[derive(Debug, thiserror::Error)]
@@ -122,7 +122,7 @@ fn trial(
     let mut trial = Trial::default();
     trial.metadata.name = Some(assignment.name.clone());
     trial.metadata.namespace = Some(namespace);
-    trial.metadata.owner_references = experiment.controller_owner_ref(&()).map(|o| vec![o]);
+    trial.metadata.owner_references = owned_by(experiment).map(|owner| vec![owner]);
     trial.metadata.finalizers = Some(vec![FINALIZER_TRIAL.to_owned()]);
     let mut labels = experiment.metadata.labels.clone().unwrap_or_default();
     labels.insert(LABEL_EXPERIMENT.to_owned(), experiment.name_any());

@@ -3,11 +3,12 @@
 use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, LABEL_EXPERIMENT, LABEL_TRIAL};
 use diwan_api::metrics_collector::CollectorPlan;
 use diwan_api::{ObjectiveType, Trial};
+use kube::ResourceExt;
 use kube::api::{DynamicObject, TypeMeta};
-use kube::{Resource, ResourceExt};
 use serde_json::{Map, Value, json};
 
 use crate::admission::pod::ANNOTATION_PRIMARY_POD_LABELS;
+use crate::world::owned_by;
 
 /// The type of the object that runs the trial; `None` when `runSpec` does not name one.
 pub(super) fn types(trial: &Trial) -> Option<TypeMeta> {
@@ -40,9 +41,7 @@ pub(super) fn run_object(trial: &Trial) -> Result<DynamicObject, String> {
             .map_err(|error| format!("metadata of runSpec: {error}"))?,
         data: Value::Object(run),
     };
-    let owner = trial
-        .controller_owner_ref(&())
-        .ok_or("the trial was never created")?;
+    let owner = owned_by(trial).ok_or("the trial was never created")?;
     object.metadata.name = Some(trial.name_any());
     object.metadata.namespace = trial.namespace();
     object.metadata.owner_references = Some(vec![owner]);

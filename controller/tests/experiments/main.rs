@@ -14,6 +14,7 @@ use diwan_api::{
 use diwan_controller::Observations;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
@@ -298,6 +299,42 @@ async fn deleting_an_experiment_deletes_all_that_belongs_to_it() {
     cluster.wait_for_none::<Trial>(NAMESPACE).await;
     cluster.wait_for_none::<Suggestion>(NAMESPACE).await;
     assert_eq!(cluster.logs.len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_in_the_foreground_ends_after_all_that_belongs_to_the_experiment_is_gone() {
+    let cluster = Cluster::start();
+    cluster.apply(&experiment("tune", "hang")).await;
+    let is_running = |e: &Experiment| e.status.as_ref().is_some_and(|s| s.trials_running == 3);
+    cluster
+        .wait::<Experiment>(NAMESPACE, "tune", is_running)
+        .await;
+    let jobs: Api<Job> = cluster.api(NAMESPACE);
+    let suggestions: Api<Suggestion> = cluster.api(NAMESPACE);
+    let all = ListParams::default();
+    let owners = |meta: &ObjectMeta| meta.owner_references.clone().unwrap_or_default();
+    let trials = cluster.trials(NAMESPACE).await;
+    let mut found: Vec<_> = trials.iter().map(|t| owners(&t.metadata)).collect();
+    let listed = jobs.list(&all).await.unwrap();
+    found.extend(listed.iter().map(|job| owners(&job.metadata)));
+    let listed = suggestions.list(&all).await.unwrap();
+    found.extend(listed.iter().map(|suggestion| owners(&suggestion.metadata)));
+    assert_eq!(found.len(), 7);
+    for owners in &found {
+        let blocks = |o: &OwnerReference| o.block_owner_deletion == Some(true);
+        assert!(
+            !owners.is_empty() && owners.iter().all(blocks),
+            "{owners:?}"
+        );
+    }
+    let api: Api<Experiment> = cluster.api(NAMESPACE);
+    api.delete("tune", &DeleteParams::foreground())
+        .await
+        .unwrap();
+    cluster.wait_for_none::<Experiment>(NAMESPACE).await;
+    assert!(cluster.trials(NAMESPACE).await.is_empty());
+    assert!(suggestions.list(&all).await.unwrap().items.is_empty());
+    assert!(jobs.list(&all).await.unwrap().items.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -83,7 +83,12 @@ pub(crate) fn mounts(folder: &Path) -> io::Result<Vec<(PathBuf, PathBuf)>> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
     use super::*;
+    use crate::schedule::Resources;
 
     #[test]
     fn a_name_without_tag_stands_for_every_tag() {
@@ -102,6 +107,36 @@ mod tests {
             ("b", None),
         ] {
             assert_eq!(folder(&images, image), expected.map(Path::new), "{image}");
+        }
+    }
+
+    #[test]
+    fn the_fix_is_said_where_a_path_is_missing_and_the_image_has_no_folder() {
+        let object = json!({ "spec": { "containers": [
+            { "name": "mapped", "image": "a:1" },
+            { "name": "other", "image": "b:1" },
+            { "name": "bare" },
+            { "name": "word", "image": "b:1" },
+        ]}});
+        let pod = Pod::read(Arc::new(object), "machine", Resources::default()).unwrap();
+        let mut record = Record::parse(
+            "fail 0 1 mapped program not found: /x\nfail 0 1 other program not found: /x\n\
+             fail 0 1 bare program not found: /x\nfail 0 1 word program not found: x\n",
+        );
+        explain(&mut record, &pod, &[("a".to_owned(), "/a".into())]);
+        for (container, start, end) in [
+            ("mapped", "program not found: /x", "/x"),
+            ("other", "program not found: /x (", "--image b:1=DIR)"),
+            ("bare", "program not found: /x (", "--image NAME=DIR)"),
+            ("word", "program not found: x", ": x"),
+        ] {
+            let Program::NotStarted { message, .. } = &record.containers[container].current else {
+                panic!("{record:?}");
+            };
+            assert!(
+                message.starts_with(start) && message.ends_with(end),
+                "{message}"
+            );
         }
     }
 

@@ -82,10 +82,10 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
     let media_type = body::media_type(call.content_type);
-    let document = match media_type {
-        "application/apply-patch+yaml" => body::yaml(&call.body)?,
+    let document = || match media_type {
+        "application/apply-patch+yaml" => body::yaml(&call.body),
         _ => serde_json::from_slice(&call.body)
-            .map_err(|error| Status::bad_request(format!("can't read the patch: {error}")))?,
+            .map_err(|error| Status::bad_request(format!("can't read the patch: {error}"))),
     };
     let patch = Patch::new(resource, media_type, document)?;
     if let Some(wanted) = patch.creates() {

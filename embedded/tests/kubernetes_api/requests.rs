@@ -113,6 +113,13 @@ async fn strategic_merges_are_refused_on_custom_kinds() {
         (answer.code, &answer.body["reason"]),
         (415, &json!("UnsupportedMediaType"))
     );
+    // The media type is looked at before the body, which here is no JSON.
+    let plain = "text/plain";
+    let answer = world.ask_as("PATCH", &path, plain, "", Value::Null).await;
+    assert_eq!(
+        (answer.code, &answer.body["reason"]),
+        (415, &json!("UnsupportedMediaType"))
+    );
     let merge = "application/merge-patch+json";
     let patch = json!({ "spec": { "maxTrialCount": 4 }, "status": { "trials": 3 } });
     let answer = world.ask_as("PATCH", &path, merge, "", patch).await;
