@@ -2,7 +2,9 @@
 
 mod address;
 mod admission;
+mod base;
 mod collector;
+mod flags;
 mod front;
 mod logs;
 mod observations;
@@ -15,20 +17,19 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use clap::{Args, ValueEnum};
 use diwan_controller::Ports;
 use diwan_db_manager::{ObservationStore, SqliteStore, grpc};
-use diwan_embedded::{Api, Options, resource};
+use diwan_embedded::{Api, resource};
 use diwan_node::{JobController, Node, NodeOptions};
-use diwan_suggestion::{Suggesters, parse_katib_config};
 use jiff::Timestamp;
 use kube::Client;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT};
-use admission::Admitter;
+use base::Base;
 use collector::Collector;
+use flags::{Runtime, default_data};
 use front::Front;
 use logs::KeptLogs;
 use observations::Observations;
@@ -36,6 +37,9 @@ use suggester::Suggester;
 
 /// The machine's name as a node.
 const NODE_NAME: &str = "local";
+pub(crate) use base::Checker;
+pub(crate) use flags::Shared;
+
 /// How long pods get to end when the control plane stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// Variables that the processes of pods inherit; all others come from the pod.
@@ -56,53 +60,6 @@ const INHERITED: [&str; 15] = [
     "CUDA_VISIBLE_DEVICES",
     "XDG_CACHE_HOME",
 ];
-
-/// Flags of `diwan up` and `diwan run`.
-#[derive(Args)]
-pub(crate) struct Shared {
-    /// Data folder; `up`: $XDG_DATA_HOME/diwan, `run`: a fresh one
-    #[arg(long, value_name = "DIR", env = "DIWAN_DATA")]
-    data: Option<PathBuf>,
-    /// Address of the API and the web UI; 127.0.0.1:8080 or the next free port
-    #[arg(long, value_name = "ADDR", env = "DIWAN_LISTEN")]
-    listen: Option<SocketAddr>,
-    /// A KatibConfig file that names further algorithms
-    #[arg(long, value_name = "FILE", env = "DIWAN_CONFIG")]
-    config: Option<PathBuf>,
-    /// How many pods without resource requests run at a time
-    #[arg(long, value_name = "N", env = "DIWAN_MAX_PODS", default_value_t = NodeOptions::default_max_pods(), value_parser = at_least_one)]
-    max_pods: usize,
-    /// What runs pods
-    #[arg(long, value_enum, default_value_t = Runtime::Process, env = "DIWAN_RUNTIME")]
-    runtime: Runtime,
-    /// A folder that stands for an image: its files appear at the same absolute paths; can be given
-    /// several times, or several separated by commas
-    #[arg(long = "image", value_name = "NAME=DIR", value_parser = image, env = "DIWAN_IMAGE", value_delimiter = ',')]
-    images: Vec<(String, PathBuf)>,
-}
-
-/// What runs pods.
-#[derive(Clone, Copy, ValueEnum)]
-enum Runtime {
-    /// Processes of this machine.
-    Process,
-}
-
-fn at_least_one(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(0) => Err("at least one pod must be able to run".to_owned()),
-        other => other.map_err(|error: std::num::ParseIntError| error.to_string()),
-    }
-}
-
-fn image(text: &str) -> Result<(String, PathBuf), String> {
-    let (name, folder) = text.split_once('=').ok_or("write NAME=DIR")?;
-    let folder = std::path::absolute(folder).map_err(|error| format!("{folder}: {error}"))?;
-    if !folder.is_dir() {
-        return Err(format!("{} is not a folder", folder.display()));
-    }
-    Ok((name.to_owned(), folder))
-}
 
 /// Where a control plane can be reached.
 pub(crate) struct Addresses {
@@ -326,98 +283,5 @@ impl grpc::TrialDirectory for Directory {
             .filter(|namespace| self.0.get(&resource::TRIALS, namespace, trial).is_some())
             .map(str::to_owned)
             .collect()
-    }
-}
-
-/// What is made before the parts that depend on each other are started.
-struct Base {
-    api: Api,
-    client: Client,
-    suggesters: Arc<Suggesters>,
-}
-
-impl Base {
-    /// Opens the API on a folder, with admission in place.
-    fn open(data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
-        let suggesters = Arc::new(suggesters(config)?);
-        let api = Api::open(Options::new(data))?;
-        let admitter = Admitter {
-            api: api.clone(),
-            suggesters: Arc::clone(&suggesters),
-        };
-        api.set_admission(Arc::new(admitter));
-        let client = Client::new(diwan_embedded::service(api.clone()), "default");
-        Ok(Self {
-            api,
-            client,
-            suggesters,
-        })
-    }
-}
-
-/// The built-in algorithms and those of a KatibConfig file.
-fn suggesters(config: Option<&Path>) -> anyhow::Result<Suggesters> {
-    let Some(file) = config else {
-        return Ok(Suggesters::default());
-    };
-    let describe = || format!("can't use the configuration {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(describe)?;
-    let configs = parse_katib_config(&text).with_context(describe)?;
-    let folder = std::path::absolute(file).with_context(describe)?;
-    let folder = folder.parent().unwrap_or(Path::new("/"));
-    Ok(Suggesters::new(configs, folder))
-}
-
-/// An API without anything that runs: enough to ask whether objects would be accepted.
-pub(crate) struct Checker {
-    /// The API, in process.
-    pub(crate) client: Client,
-    _folder: tempfile::TempDir,
-}
-
-impl Checker {
-    /// Starts on a folder that goes with it.
-    pub(crate) fn start(config: Option<&Path>) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("diwan-").tempdir()?;
-        let client = Base::open(folder.path(), config)?.client;
-        Ok(Self {
-            client,
-            _folder: folder,
-        })
-    }
-}
-
-/// `$XDG_DATA_HOME/diwan`, or `~/.local/share/diwan`.
-fn default_data() -> anyhow::Result<PathBuf> {
-    let absolute = |name| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
-    absolute("XDG_DATA_HOME")
-        .or_else(|| Some(absolute("HOME")?.join(".local/share")))
-        .map(|base| base.join("diwan"))
-        .context("neither XDG_DATA_HOME nor HOME is set; give --data DIR")
-}
-
-/// Completes at Ctrl-C, when the terminal goes, or when the process is asked to end. The signals are taken over when this
-/// is called, not when it is first awaited.
-pub(crate) fn interrupted() -> impl Future<Output = ()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let signals: Vec<_> = [
-        SignalKind::interrupt(),
-        SignalKind::terminate(),
-        SignalKind::hangup(),
-    ]
-    .into_iter()
-    .filter_map(|kind| signal(kind).ok())
-    .collect();
-    async move {
-        let waits = signals.into_iter().map(|mut signal| {
-            Box::pin(async move {
-                signal.recv().await;
-            })
-        });
-        futures::future::select_all(waits).await;
     }
 }

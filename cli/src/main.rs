@@ -14,6 +14,7 @@ mod logging;
 mod manifest;
 mod progress;
 mod report;
+mod signals;
 mod table;
 
 use std::process::ExitCode;

@@ -103,17 +103,18 @@ fn every_error_of_a_broken_experiment_is_named_and_nothing_is_stored() {
         .replace("min: \"0\"", "min: \"2\"")
         .replace("type: minimize", "type: smallest")
         .replace("maxTrialCount: 6", "maxTrialCount: 0")
+        .replace("parallelTrialCount: 2", "parallelTrialCount: two")
         .replace("algorithmName: random", "algorithmName: psychic");
     let said = up.kubectl_with("apply -f -", &broken).err();
-    let second = broken.replace("smallest", "minimize");
-    let more = up.kubectl_with("apply -f -", &second).err();
-    assert!(said.contains("spec.objective.type"), "{said}");
     for field in [
+        "spec.objective.type",
+        "spec.parallelTrialCount",
         "spec.maxTrialCount",
-        "spec.parameters[0].feasibleSpace",
+        "spec.parameters[0].feasibleSpace.min",
         "spec.algorithm.algorithmName",
     ] {
-        assert!(more.contains(field), "{field} is missing in\n{more}");
+        let count = said.matches(&format!("{field}: ")).count();
+        assert_eq!(count, 1, "{field} in\n{said}");
     }
     assert!(
         up.get("default", "experiments")["items"]

@@ -368,3 +368,39 @@ fn every_example_validates_and_the_broken_one_does_not() {
     }
     assert!(checked > 5, "only {checked} examples found");
 }
+
+#[test]
+fn every_mistake_that_the_broken_example_lists_is_named_with_its_line() {
+    let example = diwan_tests::root().join("examples/broken");
+    let (readme, file) = (example.join("README.md"), example.join("experiment.yaml"));
+    let (readme, yaml) = (
+        fs::read_to_string(readme).unwrap(),
+        fs::read_to_string(&file).unwrap(),
+    );
+    let folder = folder();
+    let ran = run(diwan_in(folder.path()).arg("validate").arg(&file));
+    let said = format!("{}{}", ran.stdout, ran.stderr);
+    let fields: Vec<&str> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert!(fields.len() > 15, "{fields:?}");
+    for field in &fields {
+        let found: Vec<usize> = said
+            .lines()
+            .filter_map(|line| {
+                let rest = line.strip_prefix(file.to_str()?)?.strip_prefix(':')?;
+                let (number, rest) = rest.split_once(": ")?;
+                rest.strip_prefix(field)?.strip_prefix(": ")?;
+                number.parse().ok()
+            })
+            .collect();
+        let [number] = found[..] else {
+            panic!("{field} is not named once, with its line, in\n{said}");
+        };
+        let key = field.rsplit('.').next().unwrap().split('[').next().unwrap();
+        let line = yaml.lines().nth(number - 1).unwrap();
+        assert!(line.contains(&format!("{key}:")), "{field}: {line}");
+    }
+    assert_eq!(said.matches(file.to_str().unwrap()).count(), fields.len());
+}

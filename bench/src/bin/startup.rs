@@ -1,6 +1,8 @@
 //! How long `diwan up` takes until it serves, on a data folder that exists, and how much memory
 //! it holds when idle. Bare: the same program printing its version.
 
+#![allow(clippy::print_stdout)] // it prints its figures
+
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};

@@ -2,6 +2,8 @@
 //! process, metric, observation, status; every write durable. `diwan run` holds the whole control
 //! plane in its process; its start and end count. Run `isolation` beside it for the bare cost.
 
+#![allow(clippy::print_stdout)] // it prints its figures
+
 use std::process::{Command, Stdio};
 use std::time::Instant;
 

@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use diwan_db_manager::{grpc, store, url::DatabaseUrl};
 use tokio::net::TcpListener;
 
-use crate::control_plane::interrupted;
+use crate::signals::interrupted;
 
 /// Serves the observation log as the gRPC service `api.v1.beta1.DBManager`.
 #[derive(clap::Args)]

@@ -15,10 +15,11 @@ use serde_json::Value;
 
 use super::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_INVALID};
 use crate::apply::{self, ApplyError, Mode};
-use crate::control_plane::{ControlPlane, Shared, interrupted};
+use crate::control_plane::{ControlPlane, Shared};
 use crate::manifest::{self, Manifest, Problem};
 use crate::progress::Progress;
 use crate::report::{self, Finished, Output};
+use crate::signals::interrupted;
 
 /// Runs the experiments of files to their end and prints the best trials.
 #[derive(clap::Args)]

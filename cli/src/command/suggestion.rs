@@ -9,7 +9,7 @@ use diwan_suggestion::{SuggestionService, serve};
 use tokio::net::TcpListener;
 
 use super::EXIT_INVALID;
-use crate::control_plane::interrupted;
+use crate::signals::interrupted;
 
 /// Serves the search algorithms as the gRPC service `api.v1.beta1.Suggestion`.
 #[derive(clap::Args)]

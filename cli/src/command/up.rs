@@ -3,7 +3,8 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::control_plane::{ControlPlane, Shared, interrupted};
+use crate::control_plane::{ControlPlane, Shared};
+use crate::signals::interrupted;
 
 /// Runs the API, the controllers, the web UI and the observation log until Ctrl-C.
 #[derive(clap::Args)]

@@ -14,7 +14,7 @@ use diwan_ui::{LogArchive, UiState};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::Base;
+use super::base::Base;
 use super::logs::KeptLogs;
 use super::observations::Observations;
 

@@ -1,0 +1,70 @@
+//! What is made before the parts that depend on each other are started: the API with admission, and
+//! the suggesters that admission asks.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use diwan_embedded::{Api, Options};
+use diwan_suggestion::{Suggesters, parse_katib_config};
+use kube::Client;
+
+use super::admission::Admitter;
+
+/// What is made before the parts that depend on each other are started.
+pub(super) struct Base {
+    pub(super) api: Api,
+    pub(super) client: Client,
+    pub(super) suggesters: Arc<Suggesters>,
+}
+
+impl Base {
+    /// Opens the API on a folder, with admission in place.
+    pub(super) fn open(data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
+        let suggesters = Arc::new(suggesters(config)?);
+        let api = Api::open(Options::new(data))?;
+        let admitter = Admitter {
+            api: api.clone(),
+            suggesters: Arc::clone(&suggesters),
+        };
+        api.set_admission(Arc::new(admitter));
+        let client = Client::new(diwan_embedded::service(api.clone()), "default");
+        Ok(Self {
+            api,
+            client,
+            suggesters,
+        })
+    }
+}
+
+/// The built-in algorithms and those of a KatibConfig file.
+fn suggesters(config: Option<&Path>) -> anyhow::Result<Suggesters> {
+    let Some(file) = config else {
+        return Ok(Suggesters::default());
+    };
+    let describe = || format!("can't use the configuration {}", file.display());
+    let text = std::fs::read_to_string(file).with_context(describe)?;
+    let configs = parse_katib_config(&text).with_context(describe)?;
+    let folder = std::path::absolute(file).with_context(describe)?;
+    let folder = folder.parent().unwrap_or(Path::new("/"));
+    Ok(Suggesters::new(configs, folder))
+}
+
+/// An API without anything that runs: enough to ask whether objects would be accepted.
+pub(crate) struct Checker {
+    /// The API, in process.
+    pub(crate) client: Client,
+    _folder: tempfile::TempDir,
+}
+
+impl Checker {
+    /// Starts on a folder that goes with it.
+    pub(crate) fn start(config: Option<&Path>) -> anyhow::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("diwan-").tempdir()?;
+        let client = Base::open(folder.path(), config)?.client;
+        Ok(Self {
+            client,
+            _folder: folder,
+        })
+    }
+}
