@@ -11,7 +11,8 @@ use std::time::Duration;
 
 pub(crate) const SIGINT: c_int = 2;
 pub(crate) const SIGKILL: c_int = 9;
-pub(crate) const SIGPIPE: c_int = 13;
+/// The last of the signals with fixed meanings; the C library keeps those after it to itself.
+const LAST_SIGNAL: c_int = 31;
 pub(crate) const SIGTERM: c_int = 15;
 pub(crate) const SIGCHLD: c_int = 17;
 
@@ -369,7 +370,11 @@ pub(crate) fn reset_signals() {
     // SAFETY: as above; 0 is the default action.
     unsafe {
         sigprocmask(SIG_SETMASK, &raw const none, std::ptr::null_mut());
-        signal(SIGPIPE, 0);
+        // Whoever started the node may ignore some (nohup does). Two can't be changed, and are
+        // never ignored.
+        for number in 1..=LAST_SIGNAL {
+            signal(number, 0);
+        }
     }
 }
 

@@ -329,7 +329,17 @@ fn a_container_is_restarted_with_a_log_of_its_own() {
 fn signals_have_their_defaults_in_the_program() {
     let mut pod = Pod::new("none");
     pod.script("grep -E 'SigBlk|SigIgn' /proc/self/status");
-    let (_, log) = pod.run();
+    pod.write();
+    // As under nohup.
+    let held = Command::new("sh")
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(&pod.program)
+        .arg("hold")
+        .arg(pod.folder.path())
+        .stdin(Stdio::null())
+        .status();
+    assert!(held.unwrap().success());
+    let log = pod.log("main", 0);
     // The C library keeps the signals from 32 on to itself.
     let bits = |line: &str| u64::from_str_radix(line.split('\t').next_back().unwrap(), 16).unwrap();
     assert!(
