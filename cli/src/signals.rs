@@ -2,8 +2,8 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-/// Completes at Ctrl-C, when the terminal goes, or when the process is asked to end. The signals are taken over when this
-/// is called, not when it is first awaited.
+/// Completes at Ctrl-C, when the terminal goes, or when the process is asked to end. The signals
+/// are taken over when this is called, not when it is first awaited.
 pub(crate) fn interrupted() -> impl Future<Output = ()> {
     let signals: Vec<_> = [
         SignalKind::interrupt(),
@@ -11,6 +11,8 @@ pub(crate) fn interrupted() -> impl Future<Output = ()> {
         SignalKind::hangup(),
     ]
     .into_iter()
+    // Under nohup the program is to outlive its terminal.
+    .filter(|kind| *kind != SignalKind::hangup() || !ignores(*kind))
     .filter_map(|kind| signal(kind).ok())
     .collect();
     async move {
@@ -21,4 +23,12 @@ pub(crate) fn interrupted() -> impl Future<Output = ()> {
         });
         futures::future::select_all(waits).await;
     }
+}
+
+/// Whether this process was started to ignore a signal.
+fn ignores(kind: SignalKind) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    ignored.is_some_and(|bits| bits & (1 << (kind.as_raw_value() - 1)) != 0)
 }

@@ -17,7 +17,10 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 fn diwan_in(folder: &Path) -> Command {
-    let mut command = Command::new(diwan());
+    in_folder(Command::new(diwan()), folder)
+}
+
+fn in_folder(mut command: Command, folder: &Path) -> Command {
     command
         .current_dir(folder)
         .env("HOME", folder)
