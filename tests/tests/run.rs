@@ -198,7 +198,10 @@ fn stopped_by(signal: Signal, moment: impl Fn(&Path) -> bool) {
         }
         .yaml(),
     );
-    let mut child = diwan_in(folder.path())
+    // Whoever runs the tests may ignore some signals.
+    let mut command = in_folder(Command::new("env"), folder.path());
+    command.arg("--default-signal=INT,HUP").arg(diwan());
+    let mut child = command
         .arg("run")
         .arg(&file)
         .stderr(Stdio::piped())

@@ -74,7 +74,10 @@ impl Run {
         let plane = ControlPlane::start_private(&self.shared, self.keep).await?;
         eprintln!("watch it: {}", plane.addresses.ui);
         let driven = self.drive(&plane.client, &manifests, interrupt).await;
-        plane.stop().await;
+        tokio::select! {
+            () = plane.stop() => {}
+            () = interrupted() => eprintln!("left at once; trials may still run"),
+        }
         self.conclude(driven?)
     }
 

@@ -19,7 +19,7 @@ impl Up {
         let plane = ControlPlane::start(&self.shared).await?;
         announce(&plane)?;
         interrupt.await;
-        eprintln!("stopping; Ctrl-C again to leave at once");
+        eprintln!("stopping; Ctrl-C again to leave at once, with trials still running");
         tokio::select! {
             () = plane.stop() => {}
             () = interrupted() => {}
