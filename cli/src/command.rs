@@ -14,6 +14,8 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Subcommand;
 
+use crate::manifest::Problem;
+
 /// Exit status of a run whose experiment failed.
 const EXIT_FAILED: u8 = 1;
 /// Exit status when the input is wrong.
@@ -62,4 +64,12 @@ fn print(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("can't print"),
         _ => Ok(()),
     }
+}
+
+/// Says what is wrong with the input; returns the exit status for it.
+fn refuse(problems: &[Problem]) -> ExitCode {
+    for problem in problems {
+        eprintln!("{problem}");
+    }
+    ExitCode::from(EXIT_INVALID)
 }

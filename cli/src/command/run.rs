@@ -13,7 +13,7 @@ use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
 
-use super::{EXIT_FAILED, EXIT_INTERRUPTED, EXIT_INVALID};
+use super::{EXIT_FAILED, EXIT_INTERRUPTED, refuse};
 use crate::apply::{self, ApplyError, Mode};
 use crate::control_plane::{ControlPlane, Shared};
 use crate::manifest::{self, Manifest, Problem};
@@ -225,13 +225,6 @@ fn succeeded(experiment: &Experiment) -> bool {
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-fn refuse(problems: &[Problem]) -> ExitCode {
-    for problem in problems {
-        eprintln!("{problem}");
-    }
-    ExitCode::from(EXIT_INVALID)
 }
 
 async fn client_of(kubeconfig: &std::path::Path) -> anyhow::Result<Client> {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::EXIT_INVALID;
+use super::refuse;
 use crate::apply::{self, ApplyError, Mode};
 use crate::control_plane::Checker;
-use crate::manifest::{self, Problem};
+use crate::manifest;
 
 /// Checks files as the API server would, without a server.
 #[derive(clap::Args)]
@@ -23,24 +23,17 @@ impl Validate {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let manifests = match manifest::read_files(&self.files) {
             Ok(manifests) => manifests,
-            Err(problems) => return Ok(report(&problems)),
+            Err(problems) => return Ok(refuse(&problems)),
         };
         // The same server that runs experiments, empty: nothing can be valid here and not there.
         let checker = Checker::start(self.config.as_deref())?;
         apply::create_namespaces(&checker.client, &manifests).await?;
         match apply::apply(&checker.client, &manifests, Mode::DryRun).await {
             Ok(_) => {}
-            Err(ApplyError::Invalid(problems)) => return Ok(report(&problems)),
+            Err(ApplyError::Invalid(problems)) => return Ok(refuse(&problems)),
             Err(ApplyError::Other(error)) => return Err(error),
         }
         println!("no errors");
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn report(problems: &[Problem]) -> ExitCode {
-    for problem in problems {
-        eprintln!("{problem}");
-    }
-    ExitCode::from(EXIT_INVALID)
 }

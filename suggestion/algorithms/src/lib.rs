@@ -11,6 +11,7 @@ mod fresh;
 mod ladder;
 mod math;
 mod problem;
+mod sequence;
 mod setting;
 mod trial;
 

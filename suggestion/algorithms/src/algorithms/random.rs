@@ -8,10 +8,11 @@
 use diwan_api::search_space::Value;
 use rand::RngExt;
 
-use crate::axis::{Axis, axes};
+use crate::axis::Axis;
 use crate::fresh::Fresh;
 use crate::math::stream;
-use crate::{Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, Suggested, Trial};
+use crate::sequence::Sequence;
+use crate::{Algorithm, Capability, Kind, Setting};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "random",
@@ -24,7 +25,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         Capability::Distributions,
         Capability::Exhausts,
     ],
-    build: |problem| Ok(Box::new(Random::new(problem))),
+    build: |problem| Ok(Box::new(Sequence::new(problem, draw))),
 };
 
 /// The seed, as the `random` and `tpe` of Katib describe it.
@@ -40,49 +41,6 @@ pub(super) const RANDOM_STATE: Setting = Setting {
 
 /// How often a repeated point is drawn anew before the space is searched for a new one.
 const ATTEMPTS: usize = 64;
-
-struct Random {
-    axes: Vec<Axis>,
-    fresh: Fresh,
-    seed: u64,
-    issued: usize,
-}
-
-impl Random {
-    fn new(problem: &Problem) -> Self {
-        let axes = axes(&problem.space);
-        let fresh = Fresh::new(&axes);
-        Self {
-            axes,
-            fresh,
-            seed: problem.seed,
-            issued: problem.issued,
-        }
-    }
-}
-
-impl Designer for Random {
-    fn needs_history(&self) -> bool {
-        self.fresh.is_finite()
-    }
-
-    fn observe(&mut self, completed: &[Trial], active: &[Trial]) {
-        self.fresh.observe(&self.axes, completed);
-        self.fresh.observe(&self.axes, active);
-    }
-
-    fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal> {
-        let mut suggested = Suggested::default();
-        for index in self.issued..self.issued + count {
-            let Some(point) = draw(&self.axes, &mut self.fresh, self.seed, index) else {
-                break;
-            };
-            suggested.proposals.push(point.into());
-        }
-        suggested.exhausted = self.fresh.is_exhausted();
-        Ok(suggested)
-    }
-}
 
 /// Draws the `index`th point of the stream; `None` when the space is exhausted.
 pub(super) fn draw(

@@ -8,12 +8,11 @@
 
 use diwan_api::search_space::Value;
 
-use crate::axis::{Axis, axes};
+use crate::axis::Axis;
 use crate::fresh::Fresh;
 use crate::math::{normal, stream};
-use crate::{
-    Algorithm, Capability, Designer, Problem, Refusal, Suggested, Trial, algorithms::random,
-};
+use crate::sequence::Sequence;
+use crate::{Algorithm, Capability, algorithms::random};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "sobol",
@@ -27,7 +26,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         Capability::Distributions,
         Capability::Exhausts,
     ],
-    build: |problem| Ok(Box::new(Sobol::new(problem))),
+    build: |problem| Ok(Box::new(Sequence::new(problem, draw))),
 };
 
 /// How many points and dimensions one sequence of the generator has.
@@ -36,49 +35,6 @@ const DIMENSIONS: usize = 256;
 
 /// How many further points of the sequence are tried in place of a repeated one.
 const ATTEMPTS: usize = 64;
-
-struct Sobol {
-    axes: Vec<Axis>,
-    fresh: Fresh,
-    seed: u64,
-    issued: usize,
-}
-
-impl Sobol {
-    fn new(problem: &Problem) -> Self {
-        let axes = axes(&problem.space);
-        let fresh = Fresh::new(&axes);
-        Self {
-            axes,
-            fresh,
-            seed: problem.seed,
-            issued: problem.issued,
-        }
-    }
-}
-
-impl Designer for Sobol {
-    fn needs_history(&self) -> bool {
-        self.fresh.is_finite()
-    }
-
-    fn observe(&mut self, completed: &[Trial], active: &[Trial]) {
-        self.fresh.observe(&self.axes, completed);
-        self.fresh.observe(&self.axes, active);
-    }
-
-    fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal> {
-        let mut suggested = Suggested::default();
-        for index in self.issued..self.issued + count {
-            let Some(point) = draw(&self.axes, &mut self.fresh, self.seed, index) else {
-                break;
-            };
-            suggested.proposals.push(point.into());
-        }
-        suggested.exhausted = self.fresh.is_exhausted();
-        Ok(suggested)
-    }
-}
 
 /// Takes the `index`th point of the sequence, or one of the next if that was proposed already;
 /// `None` when the space is exhausted.
@@ -146,6 +102,7 @@ pub(super) fn coordinate(seed: u64, index: usize, dimension: usize) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::axis::axes;
 
     #[test]
     fn the_design_around_the_middle_begins_there_and_stays_inside() {
