@@ -181,8 +181,8 @@ mod tests {
             }}}),
             &[
                 ("/spec/paralelism", "unknown field"),
-                ("/spec/template/spec/containers/1/imag", "unknown field"),
                 ("/spec/template/spec/containers/1/comand", "unknown field"),
+                ("/spec/template/spec/containers/1/imag", "unknown field"),
             ],
         );
     }

@@ -64,7 +64,7 @@ fn merge(target: &mut Value, patch: Value) {
     let target = target.as_object_mut().unwrap();
     for (key, value) in patch {
         if value.is_null() {
-            target.shift_remove(&key);
+            target.remove(&key);
         } else {
             merge(target.entry(key).or_insert(Value::Null), value);
         }

@@ -357,15 +357,13 @@ fn established(definition: &Value) -> Value {
     })
 }
 
-/// Gives a new object its kind, identity and time, in the order in which Kubernetes writes them.
+/// Gives a new object its kind, identity and time.
 fn identify(resource: &Resource, value: &mut Value, now: Timestamp) {
     let Some(object) = value.as_object_mut() else {
         return;
     };
-    object.shift_remove("apiVersion");
-    object.shift_remove("kind");
-    object.shift_insert(0, "apiVersion".to_owned(), json!(resource.api_version()));
-    object.shift_insert(1, "kind".to_owned(), json!(resource.kind));
+    object.insert("apiVersion".to_owned(), json!(resource.api_version()));
+    object.insert("kind".to_owned(), json!(resource.kind));
     metadata::set(value, "uid", Uuid::new_v4().to_string());
     metadata::set(value, "creationTimestamp", metadata::time(now));
     if resource.counts_generations() {

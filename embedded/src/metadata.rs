@@ -71,7 +71,7 @@ pub(crate) fn set(object: &mut Value, field: &str, value: impl Into<Value>) {
 /// Removes a field of `metadata`.
 pub(crate) fn unset(object: &mut Value, field: &str) {
     if let Some(metadata) = of(object) {
-        metadata.shift_remove(field);
+        metadata.remove(field);
     }
 }
 

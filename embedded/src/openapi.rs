@@ -145,7 +145,7 @@ fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, component: &st
     if resource.status && !resource.read_only {
         let mut status = on_one.clone();
         if let Some(operations) = status.as_object_mut() {
-            operations.shift_remove("delete");
+            operations.remove("delete");
         }
         paths.insert(format!("{one}/status"), status);
     }

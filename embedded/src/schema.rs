@@ -138,7 +138,7 @@ fn forget_descriptions(node: &mut Value) {
         return;
     };
     if fields.get("description").is_some_and(Value::is_string) {
-        fields.shift_remove("description");
+        fields.remove("description");
     }
     for (field, child) in fields {
         match field.as_str() {

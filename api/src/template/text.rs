@@ -102,12 +102,9 @@ fn merge(
             Value::Array(merged.collect())
         }
         Value::Object(map) => {
-            let others: Vec<&Value> = numbers
-                .and_then(Value::as_object)
-                .map_or(Vec::new(), |m| m.values().collect());
-            let merged = map.into_iter().enumerate().map(|(i, (key, item))| {
+            let merged = map.into_iter().map(|(key, item)| {
+                let number = numbers.and_then(|n| n.get(as_number(&key, placeholders)));
                 let key = put_back(&key, placeholders);
-                let number = others.get(i).copied();
                 let item = below(&key, item, number, placeholders, pointer, unquoted);
                 (key, item)
             });
@@ -130,6 +127,18 @@ fn below(
     let merged = merge(item, number, placeholders, pointer, unquoted);
     pointer.truncate(length);
     merged
+}
+
+/// A key of the first reading as it is in the second: its stand-ins are the same numbers there,
+/// without the letter before them.
+fn as_number(key: &str, placeholders: &[(String, &str)]) -> String {
+    let mut key = key.to_owned();
+    for (stand_in, _) in placeholders {
+        if key.contains(stand_in.as_str()) {
+            key = key.replace(stand_in.as_str(), &stand_in[1..]);
+        }
+    }
+    key
 }
 
 fn put_back(text: &str, placeholders: &[(String, &str)]) -> String {

@@ -10,7 +10,8 @@ use diwan_ui::LogArchive;
 pub(super) struct KeptLogs {
     /// Where trials are looked up.
     pub(super) api: Api,
-    /// The folder of the node's logs: namespace, pod, container.
+    /// The folder of the node's logs: a folder for each namespace, with a file for each run of a
+    /// container, `POD_UID_CONTAINER.RUN.log`.
     pub(super) folder: PathBuf,
 }
 
@@ -23,10 +24,11 @@ impl LogArchive for KeptLogs {
         tail_lines: Option<usize>,
     ) -> Option<String> {
         let object = self.api.get(&resource::TRIALS, namespace, trial)?;
-        let container = object["spec"]["primaryContainerName"].as_str()?.to_owned();
+        let container = object["spec"]["primaryContainerName"].as_str()?;
+        let suffix = format!("_{container}.0.log");
         let folder = self.folder.join(namespace);
         let prefix = format!("{trial}-");
-        let found = tokio::task::spawn_blocking(move || newest(&folder, &prefix, &container))
+        let found = tokio::task::spawn_blocking(move || newest(&folder, &prefix, &suffix))
             .await
             .ok()??;
         let text = String::from_utf8_lossy(&tokio::fs::read(found).await.ok()?).into_owned();
@@ -34,14 +36,17 @@ impl LogArchive for KeptLogs {
     }
 }
 
-/// The first log of the container in the newest pod whose name starts with `prefix`.
-fn newest(folder: &Path, prefix: &str, container: &str) -> Option<PathBuf> {
+/// The newest file whose name starts and ends so.
+fn newest(folder: &Path, prefix: &str, suffix: &str) -> Option<PathBuf> {
     std::fs::read_dir(folder)
         .ok()?
         .flatten()
-        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
-        .map(|entry| entry.path().join(format!("{container}.0.log")))
-        .filter_map(|file| Some((std::fs::metadata(&file).ok()?.modified().ok()?, file)))
+        .filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(prefix) && name.ends_with(suffix)
+        })
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .max()
         .map(|(_, file)| file)
 }

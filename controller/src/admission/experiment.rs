@@ -54,7 +54,7 @@ fn read(object: &Value) -> Result<(Experiment, Vec<FieldError>), Denied> {
     let mut read = object.clone();
     // The status is ours to write and is not looked at.
     if let Some(root) = read.as_object_mut() {
-        if let Some(status) = root.shift_remove("status")
+        if let Some(status) = root.remove("status")
             && serde_json::from_value::<diwan_api::ExperimentStatus>(status.clone()).is_ok()
         {
             root.insert("status".to_owned(), status);

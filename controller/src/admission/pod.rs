@@ -19,7 +19,7 @@ pub fn mutate_pod(pod: &mut Value) {
         // Nothing is to be collected from it.
         let annotations = pod.pointer_mut("/metadata/annotations");
         if let Some(annotations) = annotations.and_then(Value::as_object_mut) {
-            annotations.shift_remove(ANNOTATION_METRICS_COLLECTOR);
+            annotations.remove(ANNOTATION_METRICS_COLLECTOR);
         }
     }
     let folder = metrics_folder(&plan).filter(|_| is_primary(pod));

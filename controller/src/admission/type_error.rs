@@ -63,7 +63,7 @@ fn take(object: &mut Value, path: &Path) -> Option<(String, Value)> {
     }
     extend(&mut field, last);
     let value = match last {
-        Segment::Map { key } => at.as_object_mut()?.shift_remove(key)?,
+        Segment::Map { key } => at.as_object_mut()?.remove(key)?,
         Segment::Seq { index } => {
             let element = at.get_mut(*index)?;
             let empty = if element.is_object() {

@@ -94,12 +94,18 @@ pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
     plan
 }
 
-/// The assignments that have no trial, in the order in which they were given.
+/// The assignments that have no trial, in the order in which they were given. Trials are made in
+/// that order, so as many as there are trials too few stand at the end; only where trials were
+/// deleted since has one to look further.
 fn unused<'a>(snapshot: &Snapshot<'a>) -> Vec<&'a TrialAssignment> {
-    given(snapshot)
-        .iter()
-        .filter(|given| !snapshot.ledger.contains(&given.name))
-        .collect()
+    let given = given(snapshot);
+    let is_unused = |given: &&TrialAssignment| !snapshot.ledger.contains(&given.name);
+    let missing = given.len().saturating_sub(snapshot.ledger.total());
+    let newest: Vec<_> = given.iter().rev().take_while(is_unused).collect();
+    if newest.len() == missing {
+        return newest.into_iter().rev().collect();
+    }
+    given.iter().filter(is_unused).collect()
 }
 
 fn given<'a>(snapshot: &Snapshot<'a>) -> &'a [TrialAssignment] {

@@ -25,8 +25,8 @@ pub(super) fn types(trial: &Trial) -> Option<TypeMeta> {
 pub(super) fn run_object(trial: &Trial) -> Result<DynamicObject, String> {
     let types = types(trial).ok_or("runSpec has no apiVersion and kind")?;
     let mut run = trial.spec.run_spec.clone().unwrap_or_default();
-    run.shift_remove("apiVersion");
-    run.shift_remove("kind");
+    run.remove("apiVersion");
+    run.remove("kind");
     let mark = Mark::of(trial);
     if types.kind == "Pod" && types.api_version == "v1" {
         mark.put_on(&mut run);
@@ -34,7 +34,7 @@ pub(super) fn run_object(trial: &Trial) -> Result<DynamicObject, String> {
     for value in run.values_mut() {
         mark.put_on_templates(value);
     }
-    let metadata = run.shift_remove("metadata").unwrap_or_else(|| json!({}));
+    let metadata = run.remove("metadata").unwrap_or_else(|| json!({}));
     let mut object = DynamicObject {
         types: Some(types),
         metadata: serde_json::from_value(metadata)

@@ -141,8 +141,13 @@ impl Log {
                 ))
             })?;
         }
-        let logs = shared.settings.logs(metadata(pod, "namespace"), name, uid);
-        let path = logs.join(format!("{container}.{run}.log"));
+        let namespace = metadata(pod, "namespace");
+        let mut path = shared
+            .settings
+            .log(namespace, name, uid, container)
+            .into_os_string();
+        path.push(format!("{run}.log"));
+        let path = PathBuf::from(path);
         if !path.exists() {
             let state = match pod["status"]["phase"].as_str() {
                 Some("Succeeded" | "Failed") => "not available".to_owned(),

@@ -56,7 +56,6 @@ pub(crate) fn prepare(
     gpus: &[u64],
 ) -> Result<(), Blame> {
     let folder = settings.pod(&pod.uid);
-    let logs = settings.logs(&pod.namespace, &pod.name, &pod.uid);
     let disk = |e: std::io::Error| (String::new(), Refusal::Broken(format!("cannot write: {e}")));
     let mut base = settings.environment.clone();
     base.set("HOSTNAME", &pod.name);
@@ -76,13 +75,14 @@ pub(crate) fn prepare(
         })?;
         containers.push(ready);
     }
-    fs::create_dir_all(&logs).map_err(disk)?;
+    fs::create_dir_all(settings.logs(&pod.namespace)).map_err(disk)?;
     for ready in &containers {
-        let name = logs.join(format!("{}.0.log", ready.container.name));
+        let mut first = log(pod, settings, ready.container).into_os_string();
+        first.push("0.log");
         fs::File::options()
             .append(true)
             .create(true)
-            .open(name)
+            .open(first)
             .map_err(disk)?;
     }
     settings.spares.take(&folder).map_err(disk)?;
@@ -92,7 +92,7 @@ pub(crate) fn prepare(
     }
     // Whole or not there: a holder must never see half a plan.
     let draft = folder.join("plan.draft");
-    fs::write(&draft, plan(pod, settings, &logs, &containers)).map_err(disk)?;
+    fs::write(&draft, plan(pod, settings, &containers)).map_err(disk)?;
     fs::rename(&draft, folder.join("plan")).map_err(disk)
 }
 
@@ -289,8 +289,12 @@ fn own_mounts(pod: &Pod, settings: &Settings, mounts: &mut Vec<Mount>) -> Result
     Ok(())
 }
 
+fn log(pod: &Pod, settings: &Settings, container: &Container) -> PathBuf {
+    settings.log(&pod.namespace, &pod.name, &pod.uid, &container.name)
+}
+
 /// Writes the words of the plan.
-fn plan(pod: &Pod, settings: &Settings, logs: &Path, containers: &[Ready<'_>]) -> Vec<u8> {
+fn plan(pod: &Pod, settings: &Settings, containers: &[Ready<'_>]) -> Vec<u8> {
     let mut words = Words::default();
     words.add(["diwan-pod-1", "isolate", settings.isolation.name()]);
     let restart = match pod.spec.restart_policy.as_deref() {
@@ -314,7 +318,7 @@ fn plan(pod: &Pod, settings: &Settings, logs: &Path, containers: &[Ready<'_>]) -
             if ready.init { "init" } else { "main" },
             "log",
         ]);
-        words.path(&logs.join(format!("{name}.")));
+        words.path(&log(pod, settings, ready.container));
         words.add(["cwd"]);
         words.path(&ready.working_directory);
         if let Some((uid, gid)) = ready.user {
@@ -356,7 +360,6 @@ impl Words {
 
 /// Where a pod's output and files are, whether it was prepared by this process or an earlier one.
 pub(crate) fn files(pod: &Pod, settings: &Settings) -> PodFiles {
-    let logs = settings.logs(&pod.namespace, &pod.name, &pod.uid);
     let volumes = settings.pod(&pod.uid).join("volumes");
     let containers = pod.containers().map(|container| {
         let image = container.image.as_deref().unwrap_or_default();
@@ -386,7 +389,7 @@ pub(crate) fn files(pod: &Pod, settings: &Settings) -> PodFiles {
         }
         ContainerFiles {
             name: container.name.clone(),
-            log: logs.join(format!("{}.", container.name)),
+            log: log(pod, settings, container),
             working_directory: working_directory(settings, container),
             mounts,
         }

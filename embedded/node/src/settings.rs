@@ -16,6 +16,10 @@ use crate::options::{NodeOptions, TokenProvider};
 use crate::schedule::Resources;
 use crate::spares::Spares;
 
+/// So much of a pod's name is in the names of its logs: with a pod's identifier and a container's
+/// name they have to stay below 255 bytes.
+const LOG_NAME_MAX: usize = 128;
+
 /// What all pods of a node share.
 pub(crate) struct Settings {
     /// The node's name.
@@ -101,9 +105,18 @@ impl Settings {
         self.pods.join(uid)
     }
 
-    /// The folder with a pod's logs.
-    pub(crate) fn logs(&self, namespace: &str, name: &str, uid: &str) -> PathBuf {
-        self.logs.join(namespace).join(format!("{name}_{uid}"))
+    /// The folder with the logs of a namespace's pods. They lie side by side: a folder for each pod
+    /// costs the file system more than all other files of the pod.
+    pub(crate) fn logs(&self, namespace: &str) -> PathBuf {
+        self.logs.join(namespace)
+    }
+
+    /// The logs of one container, without the number of the run and `.log`.
+    pub(crate) fn log(&self, namespace: &str, pod: &str, uid: &str, container: &str) -> PathBuf {
+        // Names are of ASCII; the identifier says which pod it is, however long its name.
+        let pod = &pod[..pod.len().min(LOG_NAME_MAX)];
+        self.logs(namespace)
+            .join(format!("{pod}_{uid}_{container}."))
     }
 
     /// The service account's token of a namespace.

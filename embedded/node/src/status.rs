@@ -262,8 +262,8 @@ impl Observed<'_> {
             None => match failures.into_iter().next() {
                 Some(message) if self.over() => ("StartError", message),
                 _ => {
-                    status.shift_remove("reason");
-                    status.shift_remove("message");
+                    status.remove("reason");
+                    status.remove("message");
                     return;
                 }
             },

@@ -57,7 +57,7 @@ impl Api {
         }
         self.require_namespace(namespace)?;
         default::apply(resource, &mut object);
-        let checked = self.check(resource, &object);
+        let checked = self.check(resource, &object, None);
         let admitted = self
             .admit(Operation::Create, resource, &mut object, None)
             .await;
@@ -125,10 +125,15 @@ impl Api {
     }
 
     /// Checks names, and the schema of our kinds or the rules of built-in ones.
-    pub(super) fn check(&self, resource: &'static Resource, object: &Value) -> Result<(), Status> {
+    pub(super) fn check(
+        &self,
+        resource: &'static Resource,
+        object: &Value,
+        old: Option<&Value>,
+    ) -> Result<(), Status> {
         let mut causes = validate::metadata(resource, object);
         match self.schemas().custom(resource) {
-            Some(schema) => causes.extend(schema.validate(object)),
+            Some(schema) => causes.extend(schema.validate(object, old)),
             None => causes.extend(validate::builtin(resource, object)),
         }
         if causes.is_empty() {
@@ -187,7 +192,7 @@ fn prepare(resource: &'static Resource, namespace: &str, object: &mut Value) -> 
         && resource.kind != "Node"
         && let Some(fields) = object.as_object_mut()
     {
-        fields.shift_remove("status");
+        fields.remove("status");
     }
     identify(resource, object, Timestamp::now());
     Ok(())

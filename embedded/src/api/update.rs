@@ -140,7 +140,7 @@ impl Api {
         old: &Value,
         new: &Value,
     ) -> Result<(), Status> {
-        self.check(resource, new)?;
+        self.check(resource, new, Some(old))?;
         if subresource == Subresource::Status {
             return Ok(());
         }
@@ -172,14 +172,15 @@ fn check_identity(resource: &Resource, old: &Value, new: &Value) -> Result<(), S
 /// Takes over what the caller can't change, and the part that the request is not about.
 fn merge(resource: &Resource, subresource: Subresource, old: &Value, new: &mut Value) {
     if subresource == Subresource::Status {
-        let status = new.get("status").cloned();
         let managed = new.pointer("/metadata/managedFields").cloned();
-        new.clone_from(old);
-        if let Some(object) = new.as_object_mut() {
-            match status {
-                Some(status) => object.insert("status".to_owned(), status),
-                None => object.shift_remove("status"),
-            };
+        // A status can be large, and so can the rest: only what the caller changed is put back.
+        if let (Some(new), Some(old)) = (new.as_object_mut(), old.as_object()) {
+            new.retain(|field, _| field == "status" || old.contains_key(field));
+            for (field, value) in old.iter().filter(|(field, _)| *field != "status") {
+                if new.get(field) != Some(value) {
+                    new.insert(field.clone(), value.clone());
+                }
+            }
         }
         if let Some(managed) = managed {
             metadata::set(new, "managedFields", managed);
@@ -211,7 +212,7 @@ fn merge(resource: &Resource, subresource: Subresource, old: &Value, new: &mut V
     if resource.status {
         match old.get("status") {
             Some(status) => object.insert("status".to_owned(), status.clone()),
-            None => object.shift_remove("status"),
+            None => object.remove("status"),
         };
     }
 }

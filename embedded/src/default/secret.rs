@@ -11,7 +11,7 @@ pub(super) fn apply(secret: &mut Value) {
         return;
     };
     set(fields, "type", json!("Opaque"));
-    let Some(Value::Object(texts)) = fields.shift_remove("stringData") else {
+    let Some(Value::Object(texts)) = fields.remove("stringData") else {
         return;
     };
     let Some(data) = child(fields, "data") else {

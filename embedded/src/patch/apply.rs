@@ -11,7 +11,7 @@ pub(super) fn merge(object: &mut Value, wanted: &Value, custom: bool) {
     let mut rest = wanted.clone();
     let metadata = rest
         .as_object_mut()
-        .and_then(|fields| fields.shift_remove("metadata"));
+        .and_then(|fields| fields.remove("metadata"));
     merge_fields(object, &rest, !custom);
     if let Some(metadata) = metadata {
         merge_fields(&mut object["metadata"], &metadata, true);
@@ -32,7 +32,7 @@ fn merge_fields(object: &mut Value, wanted: &Value, keyed: bool) {
     for (field, value) in wanted {
         match value {
             Value::Null => {
-                fields.shift_remove(field);
+                fields.remove(field);
             }
             Value::Object(_) => {
                 merge_fields(fields.entry(field).or_insert(Value::Null), value, keyed);

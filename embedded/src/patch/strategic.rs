@@ -54,7 +54,7 @@ pub(super) fn merge(object: &mut Value, patch: &Value) -> Result<(), String> {
 fn merge_field(fields: &mut Map<String, Value>, field: &str, change: &Value) -> Result<(), String> {
     match change {
         Value::Null => {
-            fields.shift_remove(field);
+            fields.remove(field);
         }
         Value::Object(_) => {
             let child = fields.entry(field).or_insert(Value::Null);

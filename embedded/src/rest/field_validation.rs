@@ -17,8 +17,12 @@ enum Mode {
 }
 
 /// Drops unknown fields from an object and returns a warning for each; or refuses the request,
-/// if the client wants it so or values have wrong types.
-pub(super) fn check(call: &Call<'_>, object: &mut Value) -> Result<Vec<String>, Status> {
+/// if the client wants it so or values have wrong types. `old` is the object as it was.
+pub(super) fn check(
+    call: &Call<'_>,
+    object: &mut Value,
+    old: Option<&Value>,
+) -> Result<Vec<String>, Status> {
     let resource = call.target.resource;
     let mode = match call.query.get("fieldValidation") {
         None | Some("Warn") => Mode::Warn,
@@ -34,25 +38,27 @@ pub(super) fn check(call: &Call<'_>, object: &mut Value) -> Result<Vec<String>, 
     let Some(schema) = call.api.schemas().of(resource) else {
         return Ok(Vec::new());
     };
-    let about = format!(
-        "{} in version \"{}\" cannot be handled as a {}",
-        resource.kind, resource.version, resource.kind
-    );
+    let about = || {
+        format!(
+            "{} in version \"{}\" cannot be handled as a {}",
+            resource.kind, resource.version, resource.kind
+        )
+    };
     if !resource.custom
         && let Some(Mistyped {
             path,
             given,
             wanted,
-        }) = schema.mistyped(object)
+        }) = schema.mistyped(object, old)
     {
         return Err(Status::bad_request(format!(
-            "{about}: json: cannot unmarshal {given} into Go struct field {}.{path} of type \
-             {wanted}",
+            "{}: json: cannot unmarshal {given} into Go struct field {}.{path} of type {wanted}",
+            about(),
             resource.kind
         )));
     }
     let unknown: Vec<String> = schema
-        .prune(object)
+        .prune(object, old)
         .into_iter()
         .map(|path| format!("unknown field \"{path}\""))
         .collect();
@@ -60,7 +66,8 @@ pub(super) fn check(call: &Call<'_>, object: &mut Value) -> Result<Vec<String>, 
         Mode::Strict if !unknown.is_empty() => {
             let list = unknown.join(", ");
             Err(Status::bad_request(format!(
-                "{about}: strict decoding error: {list}"
+                "{}: strict decoding error: {list}",
+                about()
             )))
         }
         Mode::Warn => Ok(unknown),

@@ -16,7 +16,7 @@ use crate::{
 /// Creates an object.
 pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let mut object = body::object(call)?;
-    let warnings = field_validation::check(call, &mut object)?;
+    let warnings = field_validation::check(call, &mut object, None)?;
     let target = &call.target;
     let namespace = match &target.namespace {
         None if target.resource.namespaced => {
@@ -39,7 +39,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
 pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let mut object = body::object(call)?;
     body::check_place(call, &object)?;
-    let warnings = field_validation::check(call, &mut object)?;
+    let warnings = field_validation::check(call, &mut object, None)?;
     let target = &call.target;
     let resource = target.resource;
     if !resource.unconditional_update && metadata::text(&object, "resourceVersion").is_empty() {
@@ -103,7 +103,7 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
         {
             let mut object = wanted.clone();
             metadata::set(&mut object, "name", target.name());
-            let warnings = field_validation::check(call, &mut object)?;
+            let warnings = field_validation::check(call, &mut object, None)?;
             let object = body::stored(call, object);
             match call
                 .api
@@ -132,7 +132,7 @@ async fn change(call: &Call<'_>, patch: &Patch, dry_run: bool) -> Result<Respons
         let view = event_view::from_stored(resource, current);
         let mut new = patch.apply(&view)?;
         body::check_place(call, &new)?;
-        warnings = field_validation::check(call, &mut new)?;
+        warnings = field_validation::check(call, &mut new, Some(&view))?;
         let new = body::stored(call, new);
         Ok(Revision::Replace(conditional(current, new)))
     };

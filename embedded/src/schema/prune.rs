@@ -5,10 +5,11 @@ use serde_json::Value;
 use super::{Schema, path::Path};
 
 impl Schema {
-    /// Drops the fields that are not known, and returns their paths.
-    pub(crate) fn prune(&self, object: &mut Value) -> Vec<String> {
+    /// Drops the fields that are not known, and returns their paths. What is as it was in `old`
+    /// holds no such field.
+    pub(crate) fn prune(&self, object: &mut Value, old: Option<&Value>) -> Vec<String> {
         let mut unknown = Vec::new();
-        self.prune_node(&self.root, object, &mut Path::default(), &mut unknown);
+        self.prune_node(&self.root, object, old, &mut Path::default(), &mut unknown);
         unknown
     }
 
@@ -16,9 +17,13 @@ impl Schema {
         &self,
         node: &Value,
         value: &mut Value,
+        old: Option<&Value>,
         path: &mut Path,
         unknown: &mut Vec<String>,
     ) {
+        if old == Some(value) {
+            return;
+        }
         let node = self.resolve(node);
         match value {
             Value::Object(fields) => {
@@ -35,7 +40,10 @@ impl Schema {
                     match known.or(additional) {
                         Some(Value::Bool(allowed)) if *allowed => true,
                         Some(node) if node.is_object() => {
-                            path.within(field, |path| self.prune_node(node, child, path, unknown));
+                            let old = old.and_then(|old| old.get(field));
+                            path.within(field, |path| {
+                                self.prune_node(node, child, old, path, unknown);
+                            });
                             true
                         }
                         _ if open => true,
@@ -49,7 +57,8 @@ impl Schema {
             Value::Array(items) => {
                 let node = &node["items"];
                 for (i, item) in items.iter_mut().enumerate().filter(|_| node.is_object()) {
-                    path.at(i, |path| self.prune_node(node, item, path, unknown));
+                    let old = old.and_then(|old| old.get(i));
+                    path.at(i, |path| self.prune_node(node, item, old, path, unknown));
                 }
             }
             _ => {}
@@ -74,7 +83,7 @@ mod tests {
             "metadata": { "name": "a", "labels": { "any": "x" }, "nme": "b" },
             "spec": { "containers": [{ "name": "a", "imag": "b" }], "nodeSelector": { "a": "b" } },
         });
-        let unknown = schemas.of(&PODS).unwrap().prune(&mut pod);
+        let unknown = schemas.of(&PODS).unwrap().prune(&mut pod, None);
         assert_eq!(unknown, ["foo", "metadata.nme", "spec.containers[0].imag"]);
         assert_eq!(pod["spec"]["containers"][0], json!({ "name": "a" }));
         assert_eq!(pod["metadata"]["labels"]["any"], "x");
@@ -91,7 +100,8 @@ mod tests {
             },
         });
         let before = experiment["spec"]["trialTemplate"].clone();
-        let unknown = schemas.of(&EXPERIMENTS).unwrap().prune(&mut experiment);
+        let schema = schemas.of(&EXPERIMENTS).unwrap();
+        let unknown = schema.prune(&mut experiment, None);
         assert_eq!(unknown, ["spec.objectve"]);
         assert_eq!(experiment["spec"]["trialTemplate"], before);
     }

@@ -8,18 +8,20 @@ use super::{Schema, path::Path};
 use crate::{status::Cause, validate::cause};
 
 impl Schema {
-    /// Everything about an object that the schema does not allow.
-    pub(crate) fn validate(&self, object: &Value) -> Vec<Cause> {
+    /// Everything about an object that the schema does not allow. What is as it was in `old` is
+    /// not looked at again: it was allowed when it came, and a stricter schema since must not keep
+    /// anybody from changing the rest (Kubernetes calls this ratcheting).
+    pub(crate) fn validate(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
         let mut causes = Vec::new();
-        self.check(&self.root, object, &mut Path::default(), &mut causes);
+        self.check(&self.root, object, old, &mut Path::default(), &mut causes);
         causes
     }
 
     /// The first value that has another type than the schema says: its path, its type and the
     /// type that it should have. Null stands for an absent value.
-    pub(crate) fn mistyped(&self, object: &Value) -> Option<Mistyped> {
+    pub(crate) fn mistyped(&self, object: &Value, old: Option<&Value>) -> Option<Mistyped> {
         let mut found = None;
-        self.find_mistyped(&self.root, object, &mut Path::default(), &mut found);
+        self.find_mistyped(&self.root, object, old, &mut Path::default(), &mut found);
         found
     }
 
@@ -27,11 +29,12 @@ impl Schema {
         &self,
         node: &Value,
         value: &Value,
+        old: Option<&Value>,
         path: &mut Path,
         found: &mut Option<Mistyped>,
     ) {
         let node = self.resolve(node);
-        if value.is_null() || found.is_some() {
+        if value.is_null() || old == Some(value) || found.is_some() {
             return;
         }
         if !has_type(node, value) {
@@ -46,14 +49,21 @@ impl Schema {
             });
             return;
         }
-        each_child(node, value, path, |node, value, path| {
-            self.find_mistyped(node, value, path, found);
+        each_child(node, value, old, path, |node, value, old, path| {
+            self.find_mistyped(node, value, old, path, found);
         });
     }
 
-    fn check(&self, node: &Value, value: &Value, path: &mut Path, causes: &mut Vec<Cause>) {
+    fn check(
+        &self,
+        node: &Value,
+        value: &Value,
+        old: Option<&Value>,
+        path: &mut Path,
+        causes: &mut Vec<Cause>,
+    ) {
         let node = self.resolve(node);
-        if value.is_null() && node["nullable"] == true {
+        if old == Some(value) || (value.is_null() && node["nullable"] == true) {
             return;
         }
         if !has_type(node, value) {
@@ -81,10 +91,10 @@ impl Schema {
             _ => {}
         }
         causes.extend(errors.into_iter().map(cause));
-        each_child(node, value, path, |node, value, path| {
+        each_child(node, value, old, path, |node, value, old, path| {
             // A null in an optional field counts as absent, as Kubernetes prunes it.
             if !value.is_null() || path.as_str().ends_with(']') {
-                self.check(node, value, path, causes);
+                self.check(node, value, old, path, causes);
             }
         });
     }
@@ -101,12 +111,13 @@ pub(crate) struct Mistyped {
     pub(crate) wanted: String,
 }
 
-/// Visits the parts of a value that the schema describes.
+/// Visits the parts of a value that the schema describes, each beside what was in its place.
 fn each_child(
     node: &Value,
     value: &Value,
+    old: Option<&Value>,
     path: &mut Path,
-    mut visit: impl FnMut(&Value, &Value, &mut Path),
+    mut visit: impl FnMut(&Value, &Value, Option<&Value>, &mut Path),
 ) {
     match value {
         Value::Object(fields) => {
@@ -115,13 +126,15 @@ fn each_child(
             for (field, child) in fields {
                 let known = properties.and_then(|properties| properties.get(field));
                 if let Some(node) = known.or(additional).filter(|node| node.is_object()) {
-                    path.within(field, |path| visit(node, child, path));
+                    let old = old.and_then(|old| old.get(field));
+                    path.within(field, |path| visit(node, child, old, path));
                 }
             }
         }
         Value::Array(items) if node["items"].is_object() => {
             for (i, item) in items.iter().enumerate() {
-                path.at(i, |path| visit(&node["items"], item, path));
+                let old = old.and_then(|old| old.get(i));
+                path.at(i, |path| visit(&node["items"], item, old, path));
             }
         }
         _ => {}
@@ -261,7 +274,7 @@ mod tests {
             definitions: Arc::new(Map::new()),
         };
         let found: Vec<String> = schema
-            .validate(&value)
+            .validate(&value, None)
             .into_iter()
             .map(|c| format!("{} {}: {}", c.reason, c.field, c.message))
             .collect();
@@ -281,12 +294,33 @@ mod tests {
             value,
             &[
                 "FieldValueRequired must: Required value",
-                "FieldValueInvalid n: Invalid value: 0: n in body should be greater than or equal to 1",
                 r#"FieldValueNotSupported e: Unsupported value: "c": supported values: "a", "b""#,
                 r#"FieldValueTypeInvalid l[1]: Invalid value: "integer": l[1] in body must be of type string: "integer""#,
+                "FieldValueInvalid n: Invalid value: 0: n in body should be greater than or equal to 1",
             ],
         );
         check(schema, json!({ "must": null, "n": null, "e": "a" }), &[]);
+    }
+
+    #[test]
+    fn what_was_there_is_not_judged_again() {
+        let root = json!({ "type": "object", "properties": {
+            "n": { "type": "integer", "minimum": 1.0 },
+            "l": { "type": "array", "items": { "type": "string" } },
+        }});
+        let schema = Schema {
+            root: Arc::new(root),
+            definitions: Arc::new(Map::new()),
+        };
+        let old = json!({ "n": 0, "l": [1, "a"] });
+        let new = json!({ "n": 0, "l": [1, 2, 3] });
+        let fields = |old| {
+            let causes = schema.validate(&new, old);
+            causes.into_iter().map(|c| c.field).collect::<Vec<_>>()
+        };
+        assert_eq!(fields(None), ["l[0]", "l[1]", "l[2]", "n"]);
+        assert_eq!(fields(Some(&old)), ["l[1]", "l[2]"]);
+        assert_eq!(fields(Some(&new)), [""; 0]);
     }
 
     #[test]

@@ -87,7 +87,7 @@ fn pod_essence(pod: &Value, binds: bool) -> Option<Map<String, Value>> {
             .flatten()
         {
             if let Some(fields) = container.as_object_mut() {
-                fields.shift_remove("image");
+                fields.remove("image");
             }
         }
     }

@@ -157,7 +157,7 @@ async fn a_broken_object_of_ours_is_refused_with_every_cause() {
         .iter()
         .map(|c| c["field"].as_str().unwrap())
         .collect();
-    assert_eq!(fields, ["spec.objective.type", "spec.maxTrialCount"]);
+    assert_eq!(fields, ["spec.maxTrialCount", "spec.objective.type"]);
     assert_eq!(
         world.ask("GET", EXPERIMENTS, Value::Null).await.body["items"],
         json!([])

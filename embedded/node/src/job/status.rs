@@ -70,7 +70,7 @@ pub(super) fn status(
     status.insert("uncountedTerminatedPods".into(), json!({}));
     match started {
         Some(started) => status.insert("startTime".into(), time(started)),
-        None => status.shift_remove("startTime"),
+        None => status.remove("startTime"),
     };
     for condition in conditions {
         set(&mut status, condition, now);
@@ -83,7 +83,7 @@ pub(super) fn status(
 
 fn count(status: &mut Map<String, Value>, field: &str, count: u64) {
     if count == 0 {
-        status.shift_remove(field);
+        status.remove(field);
     } else {
         status.insert(field.into(), json!(count));
     }

@@ -78,11 +78,9 @@ async fn the_log_file_stays_when_the_pod_is_gone() {
     cluster.ended("p").await;
     cluster.delete(&PODS, "p").await;
     cluster.gone(&PODS, "p").await;
-    let folder = format!(
-        "logs/default/p_{}",
-        pod["metadata"]["uid"].as_str().unwrap()
-    );
-    let log = fs::read_to_string(cluster.path(&folder).join("main.0.log")).unwrap();
+    let uid = pod["metadata"]["uid"].as_str().unwrap();
+    let path = format!("logs/default/p_{uid}_main.0.log");
+    let log = fs::read_to_string(cluster.path(&path)).unwrap();
     assert_eq!(log, "kept\n");
 }
 

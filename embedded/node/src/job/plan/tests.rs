@@ -16,7 +16,7 @@ fn job(spec: Value) -> Value {
     });
     for (key, value) in spec.as_object().unwrap() {
         match value {
-            Value::Null => job["spec"].as_object_mut().unwrap().shift_remove(key),
+            Value::Null => job["spec"].as_object_mut().unwrap().remove(key),
             value => job["spec"]
                 .as_object_mut()
                 .unwrap()
