@@ -4,6 +4,7 @@ mod address;
 mod admission;
 mod base;
 mod collector;
+mod early_stopper;
 mod flags;
 mod front;
 mod logs;
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT};
 use base::Base;
 use collector::Collector;
+use early_stopper::EarlyStopper;
 use flags::{Runtime, default_data};
 use front::Front;
 use logs::KeptLogs;
@@ -191,7 +193,7 @@ impl ControlPlane {
     fn start_controllers(&self, base: &Base) {
         let suggester = Arc::new(Suggester(Arc::clone(&base.suggesters)));
         let observations = Arc::new(Observations(Arc::clone(&self.store)));
-        let ports = Ports::new(suggester, observations);
+        let ports = Ports::new(suggester, Arc::new(EarlyStopper), observations);
         let client = self.client.clone();
         let options = diwan_controller::Options::default();
         self.tasks.spawn(diwan_controller::run(

@@ -69,6 +69,7 @@ impl Controller {
     fn forget(&self, key: &Key) {
         if let Some((uid, _)) = self.recorded.lock().remove(key) {
             self.world.ledgers.forget(&uid);
+            self.world.fresh_rules.forget(&uid);
         }
         self.troubles.lock().remove(key);
         self.patience.forget(key);

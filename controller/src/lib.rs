@@ -1,4 +1,4 @@
-//! The experiment, suggestion and trial controllers, and admission.
+//! The experiment, suggestion, trial and stopping controllers, and admission.
 //!
 //! Each controller is a pure planner (`plan.rs`) between thin steps: observe, plan, apply. What a
 //! planner sees comes from shared caches, one list and watch per kind; what it returns is applied
@@ -11,6 +11,7 @@ pub mod experiment;
 pub mod options;
 pub mod port;
 pub mod run;
+pub mod stopping;
 pub mod suggestion;
 pub mod trial;
 
@@ -27,7 +28,7 @@ mod simulation;
 
 pub use options::Options;
 pub use port::{
-    Chance, Clock, Observations, ObservationsError, Ports, SuggestReply, SuggestRequest, Suggester,
-    SuggesterError,
+    Chance, Clock, Curve, EarlyStopper, EarlyStopperError, Observations, ObservationsError, Ports,
+    Rules, RulesRequest, SuggestReply, SuggestRequest, Suggester, SuggesterError,
 };
 pub use run::run;

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use diwan_api::{AlgorithmSetting, Experiment, MetricLog, ObjectiveSpec, Trial, TrialAssignment};
+use diwan_api::{
+    AlgorithmSetting, EarlyStoppingRule, Experiment, MetricLog, ObjectiveSpec, Trial,
+    TrialAssignment,
+};
 use jiff::Timestamp;
 
 /// Proposes assignments. Implementations hold no state that a request does not carry, or can
@@ -62,6 +65,43 @@ pub enum SuggesterError {
     Fatal(String),
 }
 
+/// Makes the rules under which trials are stopped early. Implementations keep nothing.
+#[async_trait]
+pub trait EarlyStopper: Send + Sync {
+    /// Makes the rules that hold now.
+    async fn rules(&self, request: RulesRequest) -> Result<Rules, EarlyStopperError>;
+}
+
+/// What a trial has reported of the objective, oldest first; NaN where it is no number.
+pub type Curve = Vec<f64>;
+
+/// What rules are made from.
+#[derive(Clone, Debug)]
+pub struct RulesRequest {
+    /// The experiment.
+    pub experiment: Arc<Experiment>,
+    /// The curves of trials that have succeeded.
+    pub succeeded: Vec<Curve>,
+    /// The curves of trials that were stopped early.
+    pub stopped: Vec<Curve>,
+    /// The curves of trials that run.
+    pub running: Vec<Curve>,
+}
+
+/// The rules that hold now.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// For a trial that has not reported anything.
+    pub fresh: Vec<EarlyStoppingRule>,
+    /// For each trial that runs, in the order of the request.
+    pub running: Vec<Vec<EarlyStoppingRule>>,
+}
+
+/// There are no rules.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct EarlyStopperError(pub String);
+
 /// The observation logs of trials.
 #[async_trait]
 pub trait Observations: Send + Sync {
@@ -101,6 +141,8 @@ pub type Chance = Arc<dyn Fn() -> u64 + Send + Sync>;
 pub struct Ports {
     /// Who suggests.
     pub suggester: Arc<dyn Suggester>,
+    /// Who makes the rules of early stopping.
+    pub early_stopper: Arc<dyn EarlyStopper>,
     /// Who keeps observation logs.
     pub observations: Arc<dyn Observations>,
     /// What time it is.
@@ -111,9 +153,14 @@ pub struct Ports {
 
 impl Ports {
     /// Ports with the machine's clock and random numbers.
-    pub fn new(suggester: Arc<dyn Suggester>, observations: Arc<dyn Observations>) -> Self {
+    pub fn new(
+        suggester: Arc<dyn Suggester>,
+        early_stopper: Arc<dyn EarlyStopper>,
+        observations: Arc<dyn Observations>,
+    ) -> Self {
         Self {
             suggester,
+            early_stopper,
             observations,
             clock: Arc::new(Timestamp::now),
             chance: Arc::new(rand::random::<u64>),

@@ -1,4 +1,4 @@
-//! Starts the three controllers and keeps them going.
+//! Starts the controllers and keeps them going.
 
 use std::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::options::Options;
 use crate::port::Ports;
 use crate::trial::kinds::Kinds;
 use crate::world::{Caches, Ledgers, Queues, World};
-use crate::{experiment, suggestion, trial};
+use crate::{experiment, stopping, suggestion, trial};
 
-/// Runs the three controllers until `shutdown`, then waits for what is in work.
+/// Runs the controllers until `shutdown`, then waits for what is in work.
 ///
 /// Nothing is lost when the process ends at any other instant: all that is to be known is in the
 /// API, and the names of trials come from the suggestions.
@@ -50,6 +50,7 @@ pub async fn run(client: Client, ports: Ports, options: Options, shutdown: Cance
         trials: caches.trials,
         kinds,
         ledgers,
+        fresh_rules: stopping::FreshRules::default(),
         queues,
         recorder,
     });
@@ -99,6 +100,12 @@ fn work(tasks: &TaskTracker, world: &Arc<World>, stop: &CancellationToken) {
     }));
     let controller = Arc::new(suggestion::Controller::new(world.clone()));
     let queue = world.queues.suggestions.clone();
+    tasks.spawn(queue.run(concurrency, stop.clone(), move |key| {
+        let controller = controller.clone();
+        async move { controller.reconcile(key).await }
+    }));
+    let controller = Arc::new(stopping::Controller::new(world.clone()));
+    let queue = world.queues.stopping.clone();
     tasks.spawn(queue.run(concurrency, stop.clone(), move |key| {
         let controller = controller.clone();
         async move { controller.reconcile(key).await }

@@ -145,6 +145,8 @@ impl Controller {
             let name = experiment.name_any();
             let now = self.world.now();
             let given = reply::taken_in(&mut status, reply, wanted.count, &name, chance, now);
+            let uid = experiment.uid().unwrap_or_default();
+            reply::ruled(&mut status, given, &self.world.fresh_rules.get(&uid));
             let is_silent = given == 0 && !exhausted;
             if is_silent && self.is_idle(experiment, &status) {
                 let text = "the algorithm gives no assignment though no trial is running";

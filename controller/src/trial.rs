@@ -105,7 +105,7 @@ impl Controller {
         let object = kind.as_ref().and_then(|kind| kind.cache.get(key));
         let object = object.filter(|o| owner_uid_of(o) == trial.metadata.uid.as_deref());
         let json = match &object {
-            Some(object) if !is_over => {
+            Some(object) if !is_over || trial.spec.retain_run => {
                 serde_json::to_value(&**object).map_err(kube::Error::SerdeError)?
             }
             _ => Value::Null,

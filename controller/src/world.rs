@@ -1,4 +1,4 @@
-//! What the three controllers share: the client, the ports, the caches and the queues.
+//! What the controllers share: the client, the ports, the caches and the queues.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -23,9 +23,10 @@ use crate::merge_patch;
 use crate::options::Options;
 use crate::port::{Clock, Ports};
 use crate::queue::Queue;
+use crate::stopping::FreshRules;
 use crate::trial::kinds::Kinds;
 
-/// What the three controllers share.
+/// What the controllers share.
 pub(crate) struct World {
     pub(crate) client: Client,
     pub(crate) ports: Ports,
@@ -35,6 +36,7 @@ pub(crate) struct World {
     pub(crate) trials: Arc<Cache<Trial>>,
     pub(crate) kinds: Kinds,
     pub(crate) ledgers: Arc<Ledgers>,
+    pub(crate) fresh_rules: FreshRules,
     pub(crate) queues: Queues,
     pub(crate) recorder: Recorder,
 }
@@ -45,6 +47,8 @@ pub(crate) struct Queues {
     pub(crate) experiments: Arc<Queue>,
     pub(crate) suggestions: Arc<Queue>,
     pub(crate) trials: Arc<Queue>,
+    /// Experiments whose running trials are looked at.
+    pub(crate) stopping: Arc<Queue>,
 }
 
 /// The ledgers of all experiments, by the experiment's uid: trials of an earlier experiment of the
@@ -123,6 +127,7 @@ impl Caches {
         let experiments = Cache::new(drop_managed_fields, move |change: &Change<Experiment>| {
             on.experiments.add(change.key.clone());
             on.suggestions.add(change.key.clone());
+            on.stopping.add(change.key.clone());
         });
         let on = queues.clone();
         let suggestions = Cache::new(drop_managed_fields, move |change: &Change<Suggestion>| {
@@ -140,6 +145,8 @@ impl Caches {
             let is_over = |trial: &Arc<Trial>| TrialState::of(trial).is_finished();
             if change.new.as_ref().is_none_or(is_over) {
                 on.suggestions.add(owner.clone());
+            } else {
+                on.stopping.add(owner.clone());
             }
             on.experiments.add(owner);
         });

@@ -10,7 +10,7 @@ use diwan_controller::admission::experiment::{mutate_experiment, validate_experi
 use diwan_controller::admission::pod::mutate_pod;
 use diwan_controller::admission::trial::{validate_suggestion, validate_trial};
 use diwan_embedded::{Admission, Api, Operation, Resource, Status, resource};
-use diwan_suggestion::Suggesters;
+use diwan_suggestion::{Suggesters, early_stopping_errors, early_stopping_names};
 use serde_json::Value;
 
 /// Looks at experiments, suggestions, trials and pods before they are stored.
@@ -52,9 +52,13 @@ impl Admitter {
         let template = self.template(new);
         let context = ValidationContext {
             algorithms: &names,
-            early_stopping: &[],
+            early_stopping: &early_stopping_names(),
             template_text: template.as_deref(),
-            settings_errors: &|experiment| self.suggesters.settings_errors(experiment),
+            settings_errors: &|experiment| {
+                let mut errors = self.suggesters.settings_errors(experiment);
+                errors.extend(early_stopping_errors(experiment));
+                errors
+            },
         };
         validate_experiment(new, old, &context)
     }

@@ -6,13 +6,18 @@ use serde_json::{Map, Value};
 
 use super::Denied;
 
-/// Checks a trial; `old` is the stored one when it is updated. Its spec can't be changed.
+/// Checks a trial; `old` is the stored one when it is updated. Of its spec only the rules under
+/// which it is stopped can be changed.
 pub fn validate_trial(new: &Value, old: Option<&Value>) -> Result<(), Denied> {
     let trial: Trial = read(new, "Trial")?;
     let mut errors = FieldErrors::default();
-    if let Some(old) = old.and_then(|old| read::<Trial>(old, "Trial").ok()) {
+    if let Some(mut old) = old.and_then(|old| read::<Trial>(old, "Trial").ok()) {
+        old.spec
+            .early_stopping_rules
+            .clone_from(&trial.spec.early_stopping_rules);
         if old.spec != trial.spec {
-            errors.push(FieldError::forbidden("spec", "a trial can't be changed"));
+            let detail = "a trial can't be changed, but for its earlyStoppingRules";
+            errors.push(FieldError::forbidden("spec", detail));
         }
         return Ok(errors.into_result()?);
     }
@@ -113,6 +118,15 @@ mod tests {
         assert_eq!(validate_trial(&new, Some(&trial())), Ok(()));
         new["spec"]["retainRun"] = json!(true);
         assert!(validate_trial(&new, Some(&trial())).is_err());
+    }
+
+    #[test]
+    fn the_rules_under_which_a_trial_is_stopped_can_be_changed() {
+        let mut new = trial();
+        new["spec"]["earlyStoppingRules"] = json!([{
+            "name": "loss", "value": "0.5", "comparison": "greater", "startStep": 3
+        }]);
+        assert_eq!(validate_trial(&new, Some(&trial())), Ok(()));
     }
 
     #[test]

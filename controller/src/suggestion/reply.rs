@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 
 use diwan_api::suggestion::{condition_reason, condition_type};
-use diwan_api::{AlgorithmSetting, ConditionStatus, Conditions, SuggestionStatus, TrialAssignment};
+use diwan_api::{
+    AlgorithmSetting, ConditionStatus, Conditions, EarlyStoppingRule, SuggestionStatus,
+    TrialAssignment,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
@@ -84,6 +87,15 @@ pub(crate) fn taken_in(
         }
     }
     status.suggestions.len() - before
+}
+
+/// Gives the newest `given` assignments the rules under which their trials are stopped, unless the
+/// algorithm gave them some.
+pub(crate) fn ruled(status: &mut SuggestionStatus, given: usize, rules: &[EarlyStoppingRule]) {
+    let newest = status.suggestions.iter_mut().rev().take(given);
+    for assignment in newest.filter(|a| a.early_stopping_rules.is_empty()) {
+        assignment.early_stopping_rules = rules.to_vec();
+    }
 }
 
 fn fresh_name(experiment: &str, names: &HashSet<String>, draw: &mut impl FnMut() -> u64) -> String {

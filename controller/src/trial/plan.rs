@@ -93,19 +93,24 @@ fn completed(snapshot: &Snapshot<'_>) -> Plan {
         return Plan::CompleteStopped;
     }
     match run {
-        Run::Present { leaving: false, .. } if !is_kept(trial) => Plan::RemoveRun,
+        Run::Present {
+            object,
+            leaving: false,
+        } if !is_kept(trial, object) => Plan::RemoveRun,
         _ => Plan::Rest,
     }
 }
 
-/// Whether the run stays after the end. That of a killed trial goes in any case: to end it is what
-/// killing means.
-fn is_kept(trial: &Trial) -> bool {
-    let killed = trial
+/// Whether the run stays after the end. That of a trial which was killed or stopped early goes
+/// unless it has ended by itself: to end it is what that means.
+fn is_kept(trial: &Trial, run: &Value) -> bool {
+    let (success, failure) = (&trial.spec.success_condition, &trial.spec.failure_condition);
+    let is_cut = trial
         .status
         .as_ref()
-        .is_some_and(|s| s.is(condition_type::KILLED));
-    trial.spec.retain_run && !killed
+        .is_some_and(|s| s.is(condition_type::KILLED) || s.is(condition_type::EARLY_STOPPED));
+    let runs = || job_condition(run, success, failure) == JobCondition::Running;
+    trial.spec.retain_run && !(is_cut && runs())
 }
 
 #[cfg(test)]
@@ -202,6 +207,7 @@ mod tests {
     fn a_retained_run_stays_unless_the_trial_was_killed() {
         check("Succeeded", "complete retained", Plan::Rest);
         check("Killed", "active retained", Plan::RemoveRun);
+        check("Killed", "complete retained", Plan::Rest);
     }
 
     #[test]

@@ -9,13 +9,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use diwan_api::validation::ValidationContext;
 use diwan_api::{
-    Experiment, MetricLog, ObjectiveSpec, ParameterAssignment, Trial, TrialAssignment,
+    Comparison, EarlyStoppingRule, Experiment, MetricLog, ObjectiveSpec, ParameterAssignment,
+    Trial, TrialAssignment,
 };
 use diwan_controller::admission::experiment::{mutate_experiment, validate_experiment};
 use diwan_controller::admission::trial::validate_trial;
 use diwan_controller::{
-    Observations, ObservationsError, Options, Ports, SuggestReply, SuggestRequest, Suggester,
-    SuggesterError, run,
+    EarlyStopper, EarlyStopperError, Observations, ObservationsError, Options, Ports, Rules,
+    RulesRequest, SuggestReply, SuggestRequest, Suggester, SuggesterError, run,
 };
 use diwan_embedded::{Admission, Api as Embedded, Operation, Resource, Status, service};
 use futures::StreamExt;
@@ -119,6 +120,26 @@ impl Suggester for Counting {
     }
 }
 
+/// Stops trials whose loss is greater than the value of its only setting.
+struct Fixed;
+
+#[async_trait]
+impl EarlyStopper for Fixed {
+    async fn rules(&self, request: RulesRequest) -> Result<Rules, EarlyStopperError> {
+        let spec = request.experiment.spec.early_stopping.as_ref().unwrap();
+        let rule = EarlyStoppingRule {
+            name: "loss".to_owned(),
+            value: spec.algorithm_settings[0].value.clone(),
+            comparison: Some(Comparison::Greater),
+            start_step: 1,
+        };
+        Ok(Rules {
+            fresh: vec![rule.clone()],
+            running: vec![vec![rule]; request.running.len()],
+        })
+    }
+}
+
 fn setting(experiment: &Experiment, name: &str) -> Option<String> {
     let algorithm = experiment.spec.algorithm.as_ref()?;
     let setting = algorithm
@@ -153,6 +174,7 @@ impl Admission for Admitted {
             .map(|_| TEMPLATE);
         let known = ValidationContext {
             algorithms: &["counting"],
+            early_stopping: &["fixed"],
             template_text: text,
             ..Default::default()
         };
@@ -326,7 +348,7 @@ fn start(embedded: &Embedded, logs: &Arc<Logs>, requests: &Requests) -> Runtime 
         request
     });
     let client = Client::new(counted, NAMESPACE);
-    let ports = Ports::new(Arc::new(Counting), logs.clone());
+    let ports = Ports::new(Arc::new(Counting), Arc::new(Fixed), logs.clone());
     runtime.spawn(run(
         client,
         ports,
@@ -364,6 +386,10 @@ async fn end_job(client: Client, logs: Arc<Logs>, job: Job) {
     };
     let condition = match args[0].as_str() {
         "hang" => return,
+        "linger" => {
+            let _ = logs.report(&namespace, &name, vec![row(&args[1])]).await;
+            return;
+        }
         "fail" => json!({
             "type": "Failed", "status": "True", "reason": "BackoffLimitExceeded",
             "message": "no such program: train"

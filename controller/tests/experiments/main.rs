@@ -152,6 +152,44 @@ async fn the_goal_stops_running_trials_when_that_is_wanted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_running_trial_that_meets_its_rules_is_stopped_and_keeps_its_observation() {
+    let cluster = Cluster::start();
+    let mut tune = experiment("tune", "linger");
+    tune["spec"]["earlyStopping"] = json!({
+        "algorithmName": "fixed", "algorithmSettings": [{"name": "bound", "value": "2.5"}]
+    });
+    tune["spec"]["parallelTrialCount"] = json!(4);
+    cluster.apply(&tune).await;
+    let has_stopped = |e: &Experiment| {
+        let status = e.status.as_ref();
+        status.is_some_and(|s| s.trials_early_stopped == 8 && s.trials_running == 2)
+    };
+    // Those with the losses 1 and 2 go on for ever, the other eight make room for each other.
+    cluster
+        .wait::<Experiment>(NAMESPACE, "tune", has_stopped)
+        .await;
+    for trial in cluster.trials(NAMESPACE).await {
+        let x = trial.spec.parameter_assignments[0].value.clone();
+        let rules = trial.spec.early_stopping_rules.len();
+        let status = trial.status.unwrap();
+        let last = status.last_condition().unwrap();
+        if x == "1" || x == "2" {
+            assert_eq!(rules, 1, "{x}");
+            assert_eq!(last.type_, trial::condition_type::RUNNING, "{x}");
+            continue;
+        }
+        assert_eq!(last.reason, "TrialEarlyStopped", "{x}");
+        let why = format!("best loss {x} is greater than 2.5 after 1 report");
+        assert!(last.message.ends_with(&why), "{}", last.message);
+        assert_eq!(status.observation.unwrap().metrics[0].latest, x);
+        assert!(status.completion_time.is_some());
+    }
+    let jobs: Api<Job> = cluster.api(NAMESPACE);
+    let jobs = jobs.list(&ListParams::default()).await.unwrap().items;
+    assert_eq!(jobs.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn failed_trials_say_why_and_end_the_experiment() {
     let cluster = Cluster::start();
     let mut tune = experiment("tune", "fail");
@@ -511,7 +549,7 @@ async fn a_template_may_lie_in_a_config_map() {
     let cluster = Cluster::start();
     let mut tune = experiment("tune", "succeed");
     let template = tune["spec"]["trialTemplate"].as_object_mut().unwrap();
-    let text = template.shift_remove("trialSpec").unwrap().to_string();
+    let text = template.remove("trialSpec").unwrap().to_string();
     template.insert(
         "configMap".to_owned(),
         json!({

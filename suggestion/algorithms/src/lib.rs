@@ -2,11 +2,13 @@
 //!
 //! Nothing here performs I/O, reads a clock or keeps memory between calls: what is suggested is a
 //! function of the [`Problem`], the history and the seed. An algorithm is one file in
-//! `algorithms/` with one [`Algorithm`] row, listed in [`ALGORITHMS`].
+//! `algorithms/` with one [`Algorithm`] row, listed in [`ALGORITHMS`]; early stopping has its own
+//! folder and table, [`EARLY_STOPPING`].
 
 mod algorithm;
 mod algorithms;
 mod axis;
+mod early_stopping;
 mod fresh;
 mod ladder;
 mod math;
@@ -17,6 +19,9 @@ mod trial;
 
 pub use algorithm::{Algorithm, Capability, Designer, Proposal, Refusal, Suggested};
 pub use algorithms::{ALGORITHMS, find};
+pub use early_stopping::{
+    Curve, EARLY_STOPPING, EarlyStopping, Evidence, StopRule, find_early_stopping,
+};
 pub use problem::{Budget, Goal, Problem, seed_of};
 pub use setting::{Kind, Setting, SettingError, Settings};
 pub use trial::{State, Trial};

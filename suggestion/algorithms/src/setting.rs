@@ -131,8 +131,18 @@ impl Settings {
         algorithm: &Algorithm,
         given: &[AlgorithmSetting],
     ) -> Result<Self, Vec<SettingError>> {
-        let mut values: Vec<_> = algorithm
-            .settings
+        let ignores_unknown = algorithm.ignores_unknown_settings;
+        Self::parse_rows(algorithm.name, algorithm.settings, ignores_unknown, given)
+    }
+
+    /// Checks settings against the rows of the algorithm `owner`, as [`Settings::parse`] does.
+    pub(crate) fn parse_rows(
+        owner: &str,
+        rows: &'static [Setting],
+        ignores_unknown: bool,
+        given: &[AlgorithmSetting],
+    ) -> Result<Self, Vec<SettingError>> {
+        let mut values: Vec<_> = rows
             .iter()
             .map(|s| (s.name, s.default.to_owned()))
             .collect();
@@ -143,16 +153,9 @@ impl Settings {
                 memory.push(setting.clone());
                 continue;
             }
-            let Some(row) = algorithm
-                .settings
-                .iter()
-                .position(|s| s.name == setting.name)
-            else {
-                if !algorithm.ignores_unknown_settings {
-                    let text = format!(
-                        "unknown setting {} for algorithm {}",
-                        setting.name, algorithm.name
-                    );
+            let Some(row) = rows.iter().position(|s| s.name == setting.name) else {
+                if !ignores_unknown {
+                    let text = format!("unknown setting {} for algorithm {owner}", setting.name);
                     errors.push(SettingError {
                         index,
                         unknown: true,
@@ -161,10 +164,7 @@ impl Settings {
                 }
                 continue;
             };
-            match algorithm.settings[row]
-                .kind
-                .refusal(&setting.name, &setting.value)
-            {
+            match rows[row].kind.refusal(&setting.name, &setting.value) {
                 Some(text) => errors.push(SettingError {
                     index,
                     unknown: false,

@@ -5,15 +5,15 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use diwan_algorithms::{ALGORITHMS, Algorithm};
+use diwan_algorithms::{ALGORITHMS, EARLY_STOPPING, Setting};
 
 fn docs() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs")
 }
 
-fn table(algorithm: &Algorithm) -> String {
+fn table(settings: &[Setting]) -> String {
     let mut table = "| setting | kind | default | what it does |\n|---|---|---|---|\n".to_owned();
-    for setting in algorithm.settings {
+    for setting in settings {
         let default = match setting.default {
             "" => "—".to_owned(),
             text => format!("`{text}`"),
@@ -56,7 +56,7 @@ fn every_algorithm_has_a_page_with_its_settings() {
             algorithm.name
         );
         assert!(page.contains("\n## When to use it\n"), "{}", algorithm.name);
-        let table = table(algorithm);
+        let table = table(algorithm.settings);
         if std::env::var_os("UPDATE_PAGES").is_some() {
             std::fs::write(&file, updated(&page, &table)).expect("it can be written");
             continue;
@@ -66,6 +66,39 @@ fn every_algorithm_has_a_page_with_its_settings() {
             "{} should have\n{table}",
             file.display()
         );
+    }
+}
+
+/// The page of early stopping has one section for each row.
+#[test]
+fn every_early_stopping_algorithm_has_a_section_with_its_settings() {
+    let file = docs().join("early-stopping.md");
+    let mut page = std::fs::read_to_string(&file).expect("there is a page");
+    for row in EARLY_STOPPING {
+        let (before, section) = page
+            .split_once(&format!("\n## {}\n", row.name))
+            .unwrap_or_else(|| panic!("no section {}", row.name));
+        let (section, rest) = section.split_once("\n## ").unwrap_or((section, ""));
+        let table = table(row.settings);
+        if std::env::var_os("UPDATE_PAGES").is_none() {
+            assert!(
+                section.contains(&table),
+                "{} should have\n{table}",
+                row.name
+            );
+            continue;
+        }
+        let at = section.find("| setting").expect("there is a table");
+        let end = section.rfind("|\n").expect("the table ends") + 2;
+        let section = format!("{}{table}{}", &section[..at], &section[end..]);
+        let rest = match rest {
+            "" => String::new(),
+            rest => format!("\n## {rest}"),
+        };
+        page = format!("{before}\n## {}\n{section}{rest}", row.name);
+    }
+    if std::env::var_os("UPDATE_PAGES").is_some() {
+        std::fs::write(&file, page).expect("it can be written");
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod config;
 
 mod command;
+mod early_stopping;
 mod encoded;
 mod grpc;
 mod history;
@@ -17,6 +18,9 @@ mod suggesters;
 mod wire;
 
 pub use config::{ConfigError, SuggestionConfig, parse_katib_config};
+pub use early_stopping::{
+    Curves, StoppingRules, early_stopping_errors, early_stopping_names, stopping_rules,
+};
 pub use encoded::SuggestionsServer;
 pub use grpc::{SuggestionService, serve};
 pub use service::{SuggestReply, SuggestRequest, SuggestionError};
