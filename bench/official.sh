@@ -6,6 +6,8 @@
 #
 # What may be given in the environment:
 #   DIWAN=target/release/diwan   the program under test; built when it is not there
+#   SERVE="$DIWAN suggestion --listen"   what serves the algorithms, an address behind it; the
+#                                example `serve` of diwan-suggestion is built in less time
 #   WORK=.cache/official         where the Python environments, stubs, results and logs go
 #   PARTS=scores,latency,report  what is done; `report` alone prints what was measured before
 #   SEEDS=5 SEED_FROM=0          seeds 0-4 are for reporting, 5-9 for tuning
@@ -21,6 +23,7 @@ cd "$(dirname "$0")/.."
 harness=${1:?usage: bench/official.sh HARNESS (the folder that holds hpo_bench.py)}
 diwan=${DIWAN:-${CARGO_TARGET_DIR:-target}/release/diwan}
 work=${WORK:-.cache/official}
+server_command=${SERVE:-$diwan suggestion --listen}
 parts=${PARTS:-scores,latency,report}
 seeds=${SEEDS:-5} seed_from=${SEED_FROM:-0} budget=${BUDGET:-100} jobs=${JOBS:-1}
 python=${PYTHON:-python3}
@@ -58,17 +61,18 @@ prepare() {
     fi
     "$work/venv/bin/python" -m grpc_tools.protoc -I api/proto/proto/api/v1/beta1 \
         --python_out="$work/stubs" --grpc_python_out="$work/stubs" api.proto
-    if [[ ! -x $diwan ]]; then
-        cargo build --release --locked -p diwan >&2
-    fi
 }
 
 # Serves until this script ends.
 serve() {
     local port
+    if [[ -z ${SERVE:-} && ! -x $diwan ]]; then
+        cargo build --release --locked -p diwan >&2
+    fi
     port=$("$python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     export KATIB_ADDR=127.0.0.1:$port
-    RUST_LOG=${RUST_LOG:-warn} "$diwan" suggestion --listen "$KATIB_ADDR" > "$work/log/server" 2>&1 &
+    # shellcheck disable=SC2086 # several words
+    RUST_LOG=${RUST_LOG:-warn} $server_command "$KATIB_ADDR" > "$work/log/server" 2>&1 &
     server=$!
     trap 'kill "$server" 2> /dev/null || true' EXIT
     until (exec 3<> "/dev/tcp/127.0.0.1/$port") 2> /dev/null; do
@@ -91,37 +95,54 @@ scores() {
 }
 
 # Ours and the peer's, one after the other: over gRPC the wall clock counts all that a controller
-# waits for; the processor time of one suggest comes from `search latency`, in process.
+# waits for; the processor time of one suggestion comes from `search latency`, in process.
 latency() {
+    local algorithm name kind counts live
     rm -f "$results/latency.jsonl.txt" "$work/latency.json"
     cargo build --release --locked -p diwan-bench --no-default-features --bin search >&2
+    while read -r algorithm kind counts; do
+        [[ -n $algorithm ]] || continue
+        say "$algorithm over gRPC"
+        KATIB_ALGO=$algorithm bench latency --opt katib_grpc --tag "diwan_$algorithm" --kind "$kind" --n "$counts" >&2
+    done <<< "
+        random mixed20 100,1000,5000
+        tpe mixed20 100,1000,5000
+        cmaes mixed20 100,1000,5000
+        bayesianoptimization float20 100,500,1000"
+    say "in process"
     "${CARGO_TARGET_DIR:-target}/release/search" latency --format json > "$work/latency.json"
-    local peer
-    for algorithm in tpe cmaes; do
-        KATIB_ALGO=$algorithm bench latency --opt katib_grpc --tag "diwan_$algorithm" --kind mixed20 --n 100,1000,5000 >&2
-    done
-    KATIB_ALGO=bayesianoptimization bench latency --opt katib_grpc --tag diwan_bayesianoptimization --n 100,500,1000 >&2
-    KATIB_ALGO=random bench latency --opt katib_grpc --tag diwan_random --n 100,1000,5000 >&2
-    for peer in "optuna_tpe mixed20 100,1000,5000" "catcmawm mixed20 100,1000,5000" "optuna_gp float20 100,500,1000"; do
-        read -r name kind counts <<< "$peer"
-        local extra=()
-        [[ $name == catcmawm ]] && extra=(--live) # its state is its own generations
-        bench latency --opt "$name" --kind "$kind" --n "$counts" --cap 300 "${extra[@]}" >&2 ||
-            say "$name is not installed: its latency is left out"
-    done
+    # CatCMAwM's state is its own generations: it makes its trials itself.
+    while read -r name kind counts live; do
+        [[ -n $name ]] || continue
+        say "$name"
+        # shellcheck disable=SC2086 # nothing or one word
+        bench latency --opt "$name" --kind "$kind" --n "$counts" --cap 300 $live >&2 ||
+            say "$name is not installed: it is left out"
+    done <<< "
+        optuna_tpe mixed20 100,1000,5000
+        catcmawm mixed20 100,1000,5000 --live
+        optuna_gp float20 100,500,1000"
+}
+
+# The tables for one budget: all that ran, then ours beside the strongest peers on each problem.
+tables() {
+    local all strongest
+    all=$(IFS=,; echo "${ours[*]}"),optuna_gp,optuna_tpe,optuna_tpe_uni,optuna_cmaes,catcmawm,catcmawm_b10,optuna_tpe_b10,hyperopt_tpe,nevergrad_ngopt
+    strongest=$(IFS=,; echo "${ours[*]}"),optuna_gp,optuna_tpe,catcmawm,catcmawm_b10
+    echo
+    bench report --budget "$1" --opts "$all" --seed-from "$seed_from" --seeds "$seeds"
+    echo
+    bench report --budget "$1" --opts "$strongest" --per-problem --seed-from "$seed_from" --seeds "$seeds" | sed -n '/^| problem/,$p'
 }
 
 report() {
-    local ours=() opts n
+    local ours=() tag budget_part
     for tag in $(awk '{ print $1 }' <<< "$ROWS"); do
         [[ -e $results/diwan_$tag.jsonl ]] && ours+=("diwan_$tag")
     done
-    opts=$(IFS=,; echo "${ours[*]}"),optuna_gp,optuna_tpe,optuna_tpe_uni,optuna_cmaes,catcmawm,catcmawm_b10,optuna_tpe_b10,hyperopt_tpe,nevergrad_ngopt,random,sobol
-    echo "Measured $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD), seeds $seed_from-$((seed_from + seeds - 1)), $(nproc) cores."
-    for n in 50 100; do
-        if (( n > budget )); then continue; fi
-        echo
-        bench report --budget "$n" --opts "$opts" --per-problem --seed-from "$seed_from" --seeds "$seeds" --min-cover 0.9
+    echo "Measured $(date -u +%Y-%m-%d) at commit $(git rev-parse --short HEAD), seeds $seed_from to $((seed_from + seeds - 1))."
+    for budget_part in 50 100; do
+        if (( budget_part <= budget )); then tables "$budget_part"; fi
     done
     if [[ -s $results/latency.jsonl.txt ]]; then
         echo

@@ -100,17 +100,16 @@ fn suggest(
     if designer.needs_history() {
         let objective = experiment.spec.objective.as_ref();
         let name = key(experiment);
+        // What was converted is kept even for a caller who gave up meanwhile: one whose deadline
+        // is short would else never come further.
         known.with(&name, (&problem.space, objective), sources, |history| {
+            check(&is_wanted)?;
             guard(algorithm, || {
                 designer.observe(&history.completed, &history.active);
             })
         })??;
     }
-    if !is_wanted() {
-        return Err(SuggestionError::Retry(
-            "the request was given up".to_owned(),
-        ));
-    }
+    check(&is_wanted)?;
     let suggested = guard(algorithm, || designer.suggest(request.count))??;
     let assignments = suggested
         .proposals
@@ -152,11 +151,7 @@ pub(crate) async fn suggest_in_background(
     let waiting = Arc::downgrade(&caller);
     let work = tokio::task::spawn_blocking(move || {
         let is_wanted = || waiting.strong_count() > 0;
-        if !is_wanted() {
-            return Err(SuggestionError::Retry(
-                "the request was given up".to_owned(),
-            ));
-        }
+        check(is_wanted)?;
         suggest(&request, sources, &known, is_wanted)
     });
     let answer = work
@@ -164,6 +159,15 @@ pub(crate) async fn suggest_in_background(
         .unwrap_or_else(|error| Err(SuggestionError::Retry(error.to_string())));
     drop(caller);
     answer
+}
+
+/// Whether somebody still waits for the answer.
+fn check(is_wanted: impl Fn() -> bool) -> Result<(), SuggestionError> {
+    if is_wanted() {
+        return Ok(());
+    }
+    let text = "the request was given up".to_owned();
+    Err(SuggestionError::Retry(text))
 }
 
 /// What is wrong with the settings of an experiment, by their place in the list.
@@ -298,6 +302,59 @@ mod tests {
                 "algorithm random failed: no such thing".into()
             ))
         );
+    }
+
+    fn request() -> SuggestRequest {
+        let experiment = serde_json::from_value(serde_json::json!({
+            "metadata": {"name": "example"},
+            "spec": {
+                "objective": {"type": "minimize", "objectiveMetricName": "loss"},
+                "algorithm": {"algorithmName": "tpe"},
+                "parameters": [{
+                    "name": "x",
+                    "parameterType": "double",
+                    "feasibleSpace": {"min": "0", "max": "1"},
+                }],
+            },
+        }));
+        SuggestRequest {
+            experiment: Arc::new(experiment.unwrap()),
+            trials: Vec::new(),
+            settings: Vec::new(),
+            count: 1,
+            total: 1,
+        }
+    }
+
+    #[test]
+    fn work_ends_when_nobody_waits_for_it_any_more() {
+        let given_up = Err(SuggestionError::Retry("the request was given up".into()));
+        // Asked twice: before the algorithm learns, and before it proposes.
+        for patience in 0..2 {
+            let asked = std::cell::Cell::new(0);
+            let is_wanted = || asked.replace(asked.get() + 1) < patience;
+            let answer = suggest(&request(), Vec::new(), &Known::default(), is_wanted);
+            assert_eq!((answer, asked.get()), (given_up.clone(), patience + 1));
+        }
+        let answer = suggest(&request(), Vec::new(), &Known::default(), || true);
+        assert_eq!(answer.unwrap().assignments.len(), 1);
+    }
+
+    #[test]
+    fn a_panic_leaves_what_is_known_of_others_in_order() {
+        let known = Known::default();
+        let space = SearchSpace {
+            parameters: Vec::new(),
+        };
+        let random = find("random").unwrap();
+        let failed = known.with("a", (&space, None), Vec::new(), |_| {
+            guard(random, || -> () { panic!("a defect") })
+        });
+        assert!(matches!(failed, Ok(Err(SuggestionError::Fatal(_)))));
+        let next = known.with("a", (&space, None), Vec::new(), |h| h.completed.len());
+        assert_eq!(next, Ok(0));
+        let answer = suggest(&request(), Vec::new(), &known, || true);
+        assert_eq!(answer.unwrap().assignments.len(), 1);
     }
 
     #[test]
