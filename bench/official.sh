@@ -8,6 +8,7 @@
 #   DIWAN=target/release/diwan   the program under test; built when it is not there
 #   SERVE="$DIWAN suggestion --listen"   what serves the algorithms, an address behind it; the
 #                                example `serve` of diwan-suggestion is built in less time
+#   SEARCH=target/release/search the program of `make bench-search`; built when it is not given
 #   WORK=.cache/official         where the Python environments, stubs, results and logs go
 #   PARTS=scores,latency,report  what is done; `report` alone prints what was measured before
 #   SEEDS=5 SEED_FROM=0          seeds 0-4 are for reporting, 5-9 for tuning
@@ -99,7 +100,9 @@ scores() {
 latency() {
     local algorithm name kind counts live
     rm -f "$results/latency.jsonl.txt" "$work/latency.json"
-    cargo build --release --locked -p diwan-bench --no-default-features --bin search >&2
+    if [[ -z ${SEARCH:-} ]]; then
+        cargo build --release --locked -p diwan-bench --no-default-features --bin search >&2
+    fi
     while read -r algorithm kind counts; do
         [[ -n $algorithm ]] || continue
         say "$algorithm over gRPC"
@@ -110,7 +113,7 @@ latency() {
         cmaes mixed20 100,1000,5000
         bayesianoptimization float20 100,500,1000"
     say "in process"
-    "${CARGO_TARGET_DIR:-target}/release/search" latency --format json > "$work/latency.json"
+    "${SEARCH:-${CARGO_TARGET_DIR:-target}/release/search}" latency --format json > "$work/latency.json"
     # CatCMAwM's state is its own generations: it makes its trials itself.
     while read -r name kind counts live; do
         [[ -n $name ]] || continue

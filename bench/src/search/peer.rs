@@ -160,3 +160,54 @@ fn description(parameter: &Parameter) -> Json {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::problem::{category, double, int};
+
+    /// A peer that answers with these lines, whatever it is asked.
+    fn peer(lines: &[&str]) -> Peer {
+        let script = tempfile::NamedTempFile::new().unwrap();
+        let answers = lines
+            .iter()
+            .map(|line| format!("read -r _; echo '{line}'\n"));
+        std::fs::write(script.path(), answers.collect::<String>()).unwrap();
+        Peer::start(Path::new("sh"), script.path(), "scripted").unwrap()
+    }
+
+    fn space() -> SearchSpace {
+        SearchSpace {
+            parameters: vec![
+                double("x", 0.0, 1.0),
+                int("n", 1, 9, Scale::Uniform),
+                category("c", &["a", "b"]),
+            ],
+        }
+    }
+
+    #[test]
+    fn points_are_read_as_values_of_the_space_and_failures_are_named() {
+        let point = r#"{"points": [[0.5, 3, 1]], "seconds": 0.25}"#;
+        let mut peer = peer(&["{}", "{}", point, r#"{"error": "no more"}"#]);
+        let space = space();
+        let mut search = peer.search(&space, 0, 10).unwrap();
+        let expected = vec![Value::Double(0.5), Value::Int(3), Value::Index(1)];
+        assert_eq!(search.ask(1).unwrap(), [expected]);
+        assert_eq!(search.seconds(), 0.25);
+        assert_eq!(search.tell(&[1.0]).unwrap_err().to_string(), "no more");
+        let ended = search.tell(&[1.0]).unwrap_err().to_string();
+        assert!(!ended.is_empty());
+    }
+
+    #[test]
+    fn what_is_no_point_is_refused() {
+        for point in ["[0.5, 3, 2]", "[0.5, 3.5, 1]", "[0.5, 3]"] {
+            let answer = format!(r#"{{"points": [{point}]}}"#);
+            let mut peer = peer(&["{}", "{}", &answer]);
+            let space = space();
+            let error = peer.search(&space, 0, 10).unwrap().ask(1).unwrap_err();
+            assert!(error.to_string().starts_with("point [0.5"), "{error}");
+        }
+    }
+}
