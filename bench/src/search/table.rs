@@ -45,12 +45,12 @@ fn problem(document: &Json) -> anyhow::Result<Problem> {
     let values: Vec<f64> = cells.iter().map(|y| y.as_f64().unwrap_or(worst)).collect();
     let scales: Vec<Vec<f64>> = rows
         .iter()
-        .map(|row| match row["numbers"].as_array() {
-            Some(numbers) => numbers.iter().filter_map(Json::as_f64).collect(),
-            None => {
-                let words = row["words"].as_array().map_or(0, Vec::len);
-                (0..words).map(|index| index as f64).collect()
+        .map(|row| {
+            if let Some(numbers) = row["numbers"].as_array() {
+                return numbers.iter().filter_map(Json::as_f64).collect();
             }
+            let words = row["words"].as_array().map_or(0, Vec::len);
+            (0..words).map(|index| index as f64).collect()
         })
         .collect();
     ensure!(values.len() == scales.iter().map(Vec::len).product::<usize>());
