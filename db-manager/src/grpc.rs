@@ -168,10 +168,13 @@ fn status(error: StoreError) -> Status {
         _ => error.to_string(),
     };
     match error {
-        StoreError::Row { .. } | StoreError::Bound { .. } => Status::invalid_argument(message),
-        StoreError::Ambiguous { .. } | StoreError::Gap { .. } | StoreError::Newer { .. } => {
-            Status::failed_precondition(message)
+        StoreError::Row { .. } | StoreError::Bound { .. } | StoreError::Refused(_) => {
+            Status::invalid_argument(message)
         }
+        StoreError::Ambiguous { .. }
+        | StoreError::Gap { .. }
+        | StoreError::Schema(_)
+        | StoreError::Newer { .. } => Status::failed_precondition(message),
         StoreError::Database(_) | StoreError::Closed => Status::unavailable(message),
     }
 }

@@ -15,6 +15,7 @@ pub mod url;
 
 pub use curve::{Curve, CurvePoint};
 pub use store::{
-    Delivery, LogQuery, ObservationStore, Report, SourceRange, SqliteStore, StoreError, TrialRef,
+    Delivery, Keep, LogQuery, ObservationStore, OpenOptions, Report, Schema, ServerStore,
+    SourceRange, SqliteStore, StoreError, Swept, TrialRef,
 };
 pub use summary::Summary;

@@ -3,18 +3,24 @@
 //! A database is one file here that implements [`ObservationStore`] and passes
 //! `tests/conformance.rs`. Only these files contain SQL.
 
+mod account;
+mod server;
 mod sqlite;
 
+pub use server::ServerStore;
 pub use sqlite::SqliteStore;
+
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use diwan_api::MetricLog;
+use futures::{StreamExt as _, stream::BoxStream};
 
 use crate::{
     curve::Curve,
     summary::Summary,
     time::{self, TimeError},
-    url::DatabaseUrl,
+    url::{DatabaseUrl, ServerUrl},
 };
 
 /// A trial, by name.
@@ -57,7 +63,8 @@ pub enum Delivery {
     /// Not at all: each report is stored.
     #[default]
     Plain,
-    /// By an id that the sender drew for this report.
+    /// By an id that the sender drew for this report, such as a UUID; ids are forgotten after
+    /// [`BATCHES_KEPT`].
     Batch(String),
     /// By the stretch of a source that the rows were read from.
     Source(SourceRange),
@@ -128,6 +135,12 @@ pub enum StoreError {
         /// Where this one begins.
         from: u64,
     },
+    /// The database can't hold what was reported; nothing of the report was stored.
+    #[error("the database can't store the report: {0}")]
+    Refused(String),
+    /// The database lacks tables, or may not be given them.
+    #[error("database schema: {0}")]
+    Schema(String),
     /// The database was written by a later version.
     #[error("database has schema {found}, this version knows {known}; use a newer version")]
     Newer {
@@ -155,8 +168,19 @@ pub trait ObservationStore: Send + Sync + 'static {
     /// Returns how far a source was read; 0 for an unknown one.
     async fn collected(&self, trial: &TrialRef, source: &str) -> Result<u64, StoreError>;
 
-    /// Returns rows in the order of their time; equal times in the order of their report.
-    async fn get(&self, query: LogQuery) -> Result<Vec<MetricLog>, StoreError>;
+    /// Returns rows in the order of their time; equal times in the order of their report. They
+    /// come in pages as they are read, so that a log of any length needs the memory of a few.
+    async fn stream(&self, query: LogQuery) -> Result<Pages, StoreError>;
+
+    /// Returns all that [`ObservationStore::stream`] does at once.
+    async fn get(&self, query: LogQuery) -> Result<Vec<MetricLog>, StoreError> {
+        let mut pages = self.stream(query).await?;
+        let mut rows = Vec::new();
+        while let Some(page) = pages.next().await {
+            rows.append(&mut page?);
+        }
+        Ok(rows)
+    }
 
     /// Forgets all about a trial. An unknown one is no error.
     async fn delete(&self, trial: &TrialRef) -> Result<(), StoreError>;
@@ -178,6 +202,9 @@ pub trait ObservationStore: Send + Sync + 'static {
         points: usize,
     ) -> Result<Vec<Curve>, StoreError>;
 
+    /// Forgets what is older than wanted.
+    async fn sweep(&self, keep: Keep) -> Result<Swept, StoreError>;
+
     /// Asks the database for a sign of life.
     async fn health(&self) -> Result<(), StoreError>;
 
@@ -185,11 +212,137 @@ pub trait ObservationStore: Send + Sync + 'static {
     async fn close(&self) -> Result<(), StoreError>;
 }
 
-/// Opens the store that a database URL names, and brings its schema up to date.
-pub async fn open(url: &DatabaseUrl) -> Result<std::sync::Arc<dyn ObservationStore>, StoreError> {
-    match url {
-        DatabaseUrl::Sqlite(path) => Ok(std::sync::Arc::new(SqliteStore::open(path).await?)),
+/// Rows of a log, page by page.
+pub type Pages = BoxStream<'static, Result<Vec<MetricLog>, StoreError>>;
+
+/// How long ids of batches are remembered: a sender that tries again after this is not recognised.
+pub const BATCHES_KEPT: Duration = Duration::from_hours(24);
+
+/// What is kept, in microseconds since 1970.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Logs of trials that reported since then; all when there is no bound.
+    pub logs_since: Option<i64>,
+    /// Ids of batches that were stored since then.
+    pub batches_since: i64,
+}
+
+/// What was forgotten.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Trials whose log is gone.
+    pub trials: u64,
+    /// Ids of batches.
+    pub batches: u64,
+}
+
+/// Which tables of a database server are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Schema {
+    /// Diwan's tables where they are; else Katib's table where it is, as it is; else Diwan's are
+    /// made.
+    #[default]
+    Detect,
+    /// As found: Diwan's tables, else Katib's. No table is made or changed.
+    Untouched,
+    /// Diwan's. Rows of Katib's table are taken over the first time; the table stays.
+    Diwan,
+}
+
+/// How a store is opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Which tables of a database server are used.
+    pub schema: Schema,
+    /// How long to wait for a database server that is not there yet.
+    pub connect_timeout: Duration,
+    /// How long a call waits for a database server that went away.
+    pub patience: Duration,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            schema: Schema::Detect,
+            connect_timeout: Duration::from_mins(1),
+            patience: Duration::from_secs(30),
+        }
     }
+}
+
+/// Opens the store that a database URL names, and brings its schema up to date.
+pub async fn open(url: &DatabaseUrl) -> Result<Arc<dyn ObservationStore>, StoreError> {
+    open_with(url, OpenOptions::default()).await
+}
+
+/// Opens the store that a database URL names.
+pub async fn open_with(
+    url: &DatabaseUrl,
+    options: OpenOptions,
+) -> Result<Arc<dyn ObservationStore>, StoreError> {
+    let open = |url: &ServerUrl| ServerStore::open(url.clone(), options);
+    Ok(match url {
+        DatabaseUrl::Sqlite(path) => Arc::new(SqliteStore::open(path).await?),
+        DatabaseUrl::Postgres(url) | DatabaseUrl::Mysql(url) => Arc::new(open(url).await?),
+    })
+}
+
+/// How many rows a page of a log holds.
+const PAGE: usize = 1_000;
+
+/// A trial that a database knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    id: i64,
+    namespace: String,
+    next_row: i64,
+}
+
+/// Picks the trial that a name means among those of the name: the one of its namespace, else the
+/// one of no namespace yet. Without a namespace it is the only one.
+fn pick(trial: &TrialRef, mut known: Vec<Known>) -> Result<Option<Known>, StoreError> {
+    if trial.namespace.is_empty() {
+        if known.len() > 1 {
+            let mut namespaces: Vec<_> = known.into_iter().map(|known| known.namespace).collect();
+            namespaces.sort();
+            let name = trial.name.clone();
+            return Err(StoreError::Ambiguous { name, namespaces });
+        }
+        return Ok(known.pop());
+    }
+    let exact = known
+        .iter()
+        .position(|known| known.namespace == trial.namespace);
+    let found = exact.or_else(|| known.iter().position(|known| known.namespace.is_empty()));
+    Ok(found.map(|at| known.swap_remove(at)))
+}
+
+/// What a stretch of a source means after what was stored of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Store,
+    Done,
+}
+
+/// Compares a stretch of a source with how far the source was stored.
+fn next_step(range: &SourceRange, stored: u64) -> Result<Step, StoreError> {
+    if range.rewound || range.from == stored {
+        Ok(Step::Store)
+    } else if range.from < stored && range.to <= stored {
+        Ok(Step::Done)
+    } else {
+        let (source_key, from) = (range.source.clone(), range.from);
+        Err(StoreError::Gap {
+            source_key,
+            stored,
+            from,
+        })
+    }
+}
+
+/// Microseconds since 1970.
+fn now() -> i64 {
+    jiff::Timestamp::now().as_microsecond()
 }
 
 /// A row as databases keep it.
@@ -231,4 +384,42 @@ fn bounds(query: &LogQuery) -> Result<(i64, i64), StoreError> {
         read("start time", &query.start, i64::MIN)?,
         read("end time", &query.end, i64::MAX)?,
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stretch_follows_repeats_or_leaves_a_gap() {
+        let range = |from, to, rewound| SourceRange {
+            source: "log".into(),
+            from,
+            to,
+            rewound,
+        };
+        let gap = |stored, from| {
+            Err(StoreError::Gap {
+                source_key: "log".into(),
+                stored,
+                from,
+            })
+        };
+        for (given, stored, expected) in [
+            (range(0, 10, false), 0, Ok(Step::Store)),
+            (range(10, 20, false), 10, Ok(Step::Store)),
+            (range(10, 10, false), 10, Ok(Step::Store)),
+            (range(0, 10, false), 10, Ok(Step::Done)),
+            (range(0, 10, false), 30, Ok(Step::Done)),
+            (range(0, 10, false), 5, gap(5, 0)),
+            (range(20, 30, false), 10, gap(10, 20)),
+            (range(0, 5, true), 30, Ok(Step::Store)),
+        ] {
+            assert_eq!(
+                next_step(&given, stored),
+                expected,
+                "{given:?} after {stored}"
+            );
+        }
+    }
 }

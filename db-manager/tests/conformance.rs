@@ -1,5 +1,5 @@
 //! What every observation store does, whatever database is behind it. A new store adds one line at
-//! the end of this file.
+//! the end of this file. Servers are real ones, started by the test.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,13 +7,17 @@
     reason = "a test fails by panicking"
 )]
 
-use std::{path::PathBuf, sync::Arc};
+mod support;
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use diwan_api::{MetricLog, metadata::ZERO_TIME};
 use diwan_db_manager::{
-    Delivery, LogQuery, ObservationStore, Report, SourceRange, StoreError, TrialRef, store,
-    url::DatabaseUrl,
+    Delivery, Keep, LogQuery, ObservationStore, OpenOptions, Report, Schema, SourceRange,
+    StoreError, Swept, TrialRef, store, url::DatabaseUrl,
 };
+use futures::StreamExt as _;
+use support::{Kind, Server, katib_table, parsed};
 
 type Store = Arc<dyn ObservationStore>;
 
@@ -315,6 +319,88 @@ async fn reads_for_people_cover_many_trials(store: Store) {
     assert_eq!(curves[1].points[9].step, 99);
 }
 
+async fn summaries_go_on_with_each_report(store: Store) {
+    for (second, value) in [(5, "0.5"), (9, "0.125"), (7, "nan"), (8, "0.75")] {
+        store
+            .report(report("n", "t", vec![at(second, "loss", value)]))
+            .await
+            .unwrap();
+    }
+    let lines = store.summaries("n", &["t".to_owned()]).await.unwrap();
+    assert_eq!(lines.len(), 1);
+    let line = &lines[0];
+    assert_eq!((line.count, line.latest.as_str()), (4, "0.125"));
+    assert_eq!(
+        (line.min.as_deref(), line.max.as_deref()),
+        (Some("0.125"), Some("0.75"))
+    );
+    assert_eq!(line.first_time, "2026-01-01T00:00:05Z");
+    assert_eq!(line.last_time, "2026-01-01T00:00:09Z");
+    let curves = store.curves("n", &["t".to_owned()], "loss", 9).await;
+    let points = &curves.unwrap()[0].points;
+    let drawn: Vec<_> = points.iter().map(|p| (p.step, p.value)).collect();
+    assert_eq!(drawn, [(0, 0.5), (2, 0.75), (3, 0.125)]);
+}
+
+async fn a_log_is_read_page_by_page(store: Store) {
+    let rows: Vec<_> = (0..5_000)
+        .map(|i| at(i % 3600, "loss", &i.to_string()))
+        .collect();
+    store.report(report("n", "t", rows)).await.unwrap();
+    let mut pages = store.stream(all("n", "t")).await.unwrap();
+    let first = pages.next().await.unwrap().unwrap();
+    assert!(first.len() < 5_000, "{}", first.len());
+    let mut count = first.len();
+    while let Some(page) = pages.next().await {
+        count += page.unwrap().len();
+    }
+    assert_eq!(count, 5_000);
+    // A reader that leaves takes nothing with it.
+    drop(store.stream(all("n", "t")).await.unwrap());
+    assert_eq!(store.get(all("n", "t")).await.unwrap().len(), 5_000);
+}
+
+async fn batches_are_forgotten_after_a_while(store: Store) {
+    let batch = || Report {
+        delivery: Delivery::Batch("x".into()),
+        ..report("n", "t", vec![at(1, "loss", "1")])
+    };
+    store.report(batch()).await.unwrap();
+    let nothing = store.sweep(Keep::default()).await.unwrap();
+    assert_eq!(nothing, Swept::default());
+    store.report(batch()).await.unwrap();
+    assert_eq!(values(&store, all("n", "t")).await, ["1"]);
+    let keep = Keep {
+        batches_since: i64::MAX,
+        ..Keep::default()
+    };
+    assert_eq!(store.sweep(keep).await.unwrap().batches, 1);
+    assert_eq!(values(&store, all("n", "t")).await, ["1"]);
+    store.report(batch()).await.unwrap();
+    assert_eq!(values(&store, all("n", "t")).await, ["1", "1"]);
+}
+
+async fn logs_of_old_trials_are_forgotten(store: Store) {
+    for trial in ["t", "u"] {
+        store
+            .report(report("n", trial, vec![at(1, "loss", "1")]))
+            .await
+            .unwrap();
+    }
+    let keep = |logs_since| Keep {
+        logs_since: Some(logs_since),
+        ..Keep::default()
+    };
+    // Before the first report, and before the time that it tells.
+    assert_eq!(store.sweep(keep(0)).await.unwrap().trials, 0);
+    assert_eq!(values(&store, all("n", "t")).await, ["1"]);
+    let far = 4_000_000_000_000_000;
+    assert_eq!(store.sweep(keep(far)).await.unwrap().trials, 2);
+    assert_eq!(values(&store, all("n", "t")).await, [""; 0]);
+    let lines = store.summaries("n", &["t".to_owned()]).await.unwrap();
+    assert_eq!(lines, []);
+}
+
 async fn reports_at_the_same_time_are_all_kept(store: Store) {
     let mut tasks = tokio::task::JoinSet::new();
     for trial in 0..16 {
@@ -357,9 +443,20 @@ async fn a_closed_store_refuses(store: Store) {
     assert_eq!(store.health().await, Err(StoreError::Closed));
 }
 
-/// Runs each behaviour on a fresh store: `$open` makes one in an empty folder.
+/// Runs each behaviour on a fresh store, which `$open` makes; what comes with it is kept until
+/// the behaviour was shown. Stores that know no namespaces leave those two out.
 macro_rules! conformance {
-    ($database:ident, $open:path) => {
+    ($database:ident, $open:expr) => {
+        conformance!(@mod $database, $open,
+            namespaces_do_not_mix,
+            a_namespace_takes_over_what_came_without_one,
+            batches_are_forgotten_after_a_while,
+        );
+    };
+    ($database:ident, $open:expr, without namespaces) => {
+        conformance!(@mod $database, $open,);
+    };
+    (@mod $database:ident, $open:expr, $($behaviour:ident,)*) => {
         mod $database {
             conformance!(@each $open,
                 rows_come_back_by_time_then_by_report,
@@ -367,21 +464,23 @@ macro_rules! conformance {
                 nothing_reported_is_no_error,
                 a_report_is_stored_as_a_whole_or_not_at_all,
                 large_reports_and_strange_text_survive,
-                namespaces_do_not_mix,
-                a_namespace_takes_over_what_came_without_one,
                 a_batch_is_stored_once,
                 a_stretch_of_a_source_is_stored_once_and_remembered,
                 reads_for_people_cover_many_trials,
+                summaries_go_on_with_each_report,
+                a_log_is_read_page_by_page,
+                logs_of_old_trials_are_forgotten,
                 reports_at_the_same_time_are_all_kept,
                 a_closed_store_refuses,
+                $($behaviour,)*
             );
         }
     };
-    (@each $open:path, $($behaviour:ident,)*) => {
+    (@each $open:expr, $($behaviour:ident,)*) => {
         $(#[tokio::test]
         async fn $behaviour() {
-            let folder = tempfile::tempdir().unwrap();
-            super::$behaviour($open(folder.path().join("log.db")).await).await;
+            let (store, _kept) = $open.await;
+            super::$behaviour(store).await;
         })*
     };
 }
@@ -390,7 +489,73 @@ async fn open_sqlite(path: PathBuf) -> Store {
     store::open(&DatabaseUrl::Sqlite(path)).await.unwrap()
 }
 
-conformance!(sqlite, super::open_sqlite);
+async fn sqlite() -> (Store, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open_sqlite(folder.path().join("log.db")).await;
+    (store, folder)
+}
+
+/// A store in a new database of a server.
+async fn server(kind: Kind, tables: Tables) -> (Store, ()) {
+    let server = Server::shared(kind);
+    let url = server.database().await;
+    if tables != Tables::Diwan {
+        server.execute(&url, katib_table(kind)).await;
+    }
+    let schema = match tables {
+        Tables::KatibAlone => Schema::Untouched,
+        _ => Schema::Detect,
+    };
+    (open_server(&url, schema).await.unwrap(), ())
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tables {
+    Diwan,
+    /// Katib's table is there already.
+    Katib,
+    /// And no other may be made.
+    KatibAlone,
+}
+
+async fn open_server(url: &str, schema: Schema) -> Result<Store, StoreError> {
+    let options = OpenOptions {
+        schema,
+        connect_timeout: Duration::from_secs(20),
+        ..OpenOptions::default()
+    };
+    store::open_with(&parsed(url), options).await
+}
+
+conformance!(sqlite, super::sqlite());
+conformance!(
+    postgres,
+    super::server(super::Kind::Postgres, super::Tables::Diwan)
+);
+conformance!(
+    mariadb,
+    super::server(super::Kind::Mariadb, super::Tables::Diwan)
+);
+conformance!(
+    katib_postgres,
+    super::server(super::Kind::Postgres, super::Tables::Katib),
+    without namespaces
+);
+conformance!(
+    katib_mariadb,
+    super::server(super::Kind::Mariadb, super::Tables::Katib),
+    without namespaces
+);
+conformance!(
+    katib_postgres_alone,
+    super::server(super::Kind::Postgres, super::Tables::KatibAlone),
+    without namespaces
+);
+conformance!(
+    katib_mariadb_alone,
+    super::server(super::Kind::Mariadb, super::Tables::KatibAlone),
+    without namespaces
+);
 
 #[tokio::test]
 async fn sqlite_keeps_what_it_acknowledged_without_being_closed() {

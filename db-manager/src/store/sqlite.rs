@@ -3,6 +3,7 @@
 //! One thread writes: it takes all reports that are waiting and commits them together, so that one
 //! flush of the disk serves them all. Readers have connections of their own and never wait for it.
 
+mod ledger;
 mod reader;
 mod schema;
 mod writer;
@@ -14,19 +15,22 @@ use std::{
 };
 
 use async_trait::async_trait;
-use diwan_api::MetricLog;
+use futures::StreamExt as _;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    Delivery, LogQuery, ObservationStore, Report, SourceRange, StoreError, StoredRow, TrialRef,
-    bounds, stored_rows,
+    Delivery, Keep, LogQuery, ObservationStore, Pages, Report, StoreError, StoredRow, Swept,
+    TrialRef, bounds, stored_rows,
 };
 use crate::{curve::Curve, summary::Summary};
 use writer::{Change, Job};
 
 /// How many jobs may wait for the writer before callers wait too.
 const QUEUE: usize = 1024;
+/// How many pages of a log are read ahead of who reads them.
+const PAGES_AHEAD: usize = 2;
 /// How many idle connections are kept for readers.
 const READERS: usize = 4;
 
@@ -111,12 +115,27 @@ impl ObservationStore for SqliteStore {
             .await
     }
 
-    async fn get(&self, query: LogQuery) -> Result<Vec<MetricLog>, StoreError> {
+    async fn stream(&self, query: LogQuery) -> Result<Pages, StoreError> {
         let bounds = bounds(&query)?;
-        self.read(move |connection| {
-            reader::log(connection, &query.trial, query.metric.as_deref(), bounds)
-        })
-        .await
+        if self.writer.is_closed() {
+            return Err(StoreError::Closed);
+        }
+        let (pages, read) = mpsc::channel(PAGES_AHEAD);
+        let readers = Arc::clone(&self.readers);
+        tokio::task::spawn_blocking(move || {
+            let outcome = readers.take().and_then(|connection| {
+                let (trial, metric) = (&query.trial, query.metric.as_deref());
+                let take = |page| pages.blocking_send(Ok(page)).is_ok();
+                let outcome = reader::log(&connection, trial, metric, bounds, take);
+                readers.put(connection);
+                outcome
+            });
+            if let Err(error) = outcome {
+                // Who reads may be gone.
+                let _ = pages.blocking_send(Err(error));
+            }
+        });
+        Ok(ReceiverStream::new(read).boxed())
     }
 
     async fn delete(&self, trial: &TrialRef) -> Result<(), StoreError> {
@@ -143,6 +162,13 @@ impl ObservationStore for SqliteStore {
         let (trials, metric) = (trial_refs(namespace, trials), metric.to_owned());
         self.read(move |connection| reader::curves(connection, &trials, &metric, points))
             .await
+    }
+
+    async fn sweep(&self, keep: Keep) -> Result<Swept, StoreError> {
+        let (tell, told) = std::sync::mpsc::channel();
+        self.write(Change::Sweep(keep, tell)).await?;
+        // A sweep that was tried again told twice; the last time is the one that was committed.
+        Ok(told.try_iter().last().unwrap_or_default())
     }
 
     async fn health(&self) -> Result<(), StoreError> {

@@ -5,44 +5,59 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
     curve::{self, Curve, CurvePoint},
-    store::{StoreError, TrialRef},
-    summary::{self, Summary},
+    store::{
+        Known, PAGE, StoreError, TrialRef,
+        account::{Account, series_ids},
+        pick,
+    },
+    summary::{self, Summary, Tally, TallyRow},
     time,
 };
 
-/// A trial that the database knows.
-pub(super) struct Known {
-    pub(super) id: i64,
-    pub(super) namespace: String,
-}
-
-/// Finds the trial that a name means: the one of its namespace, else the one of no namespace yet.
-/// Without a namespace it is the only one of that name.
+/// Finds the trial that a name means.
 pub(super) fn find(connection: &Connection, trial: &TrialRef) -> Result<Option<Known>, StoreError> {
     let mut statement =
-        connection.prepare_cached("SELECT id, namespace FROM trials WHERE name = ?1")?;
+        connection.prepare_cached("SELECT id, namespace, next_row FROM trials WHERE name = ?1")?;
     let known = statement.query_map([&trial.name], |row| {
         Ok(Known {
             id: row.get(0)?,
             namespace: row.get(1)?,
+            next_row: row.get(2)?,
         })
     })?;
-    let mut known: Vec<Known> = known.collect::<Result<_, _>>()?;
-    if trial.namespace.is_empty() {
-        if known.len() > 1 {
-            let namespaces = known.into_iter().map(|known| known.namespace).collect();
-            return Err(StoreError::Ambiguous {
-                name: trial.name.clone(),
-                namespaces,
-            });
-        }
-        return Ok(known.pop());
+    pick(trial, known.collect::<Result<_, _>>()?)
+}
+
+/// Returns a trial with its series.
+pub(super) fn account(connection: &Connection, trial: i64) -> Result<Account, StoreError> {
+    let next_row = connection
+        .prepare_cached("SELECT next_row FROM trials WHERE id = ?1")?
+        .query_row([trial], |row| row.get(0))?;
+    let mut account = Account::new(trial, next_row);
+    for (metric, tally) in tallies(connection, trial)? {
+        account.restore(metric, tally);
     }
-    let exact = known
-        .iter()
-        .position(|known| known.namespace == trial.namespace);
-    let found = exact.or_else(|| known.iter().position(|known| known.namespace.is_empty()));
-    Ok(found.map(|at| known.swap_remove(at)))
+    Ok(account)
+}
+
+fn tallies(connection: &Connection, trial: i64) -> Result<Vec<(String, TallyRow)>, StoreError> {
+    let (first, last) = series_ids(trial);
+    let mut statement = connection.prepare_cached(
+        "SELECT metric, count, min, max, first, latest, value FROM series
+         WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
+    )?;
+    let rows = statement.query_map([first, last], |row| {
+        let tally = TallyRow {
+            count: row.get(1)?,
+            min: row.get(2)?,
+            max: row.get(3)?,
+            first: row.get(4)?,
+            latest: row.get(5)?,
+            value: row.get(6)?,
+        };
+        Ok((row.get(0)?, tally))
+    })?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// Returns how far a source of a trial was read.
@@ -71,40 +86,54 @@ pub(super) fn position(
     Ok(position.map(|position| position as u64))
 }
 
-/// Returns the rows of a trial between two times, in the order of their time.
+/// Hands over the rows of a trial between two times in the order of their time, page by page,
+/// until `take` has enough.
 pub(super) fn log(
     connection: &Connection,
     trial: &TrialRef,
     metric: Option<&str>,
     (start, end): (i64, i64),
-) -> Result<Vec<MetricLog>, StoreError> {
+    mut take: impl FnMut(Vec<MetricLog>) -> bool,
+) -> Result<(), StoreError> {
     let Some(known) = find(connection, trial)? else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    // Two texts rather than an optional condition, so that each uses the index.
-    let mut statement = connection.prepare_cached(match metric {
-        Some(_) => {
-            "SELECT metric, time, value FROM observations
-             WHERE trial = ?1 AND time >= ?2 AND time <= ?3 AND metric = ?4 ORDER BY time, id"
-        }
-        None => {
-            "SELECT metric, time, value FROM observations
-             WHERE trial = ?1 AND time >= ?2 AND time <= ?3 ORDER BY time, id"
-        }
+    let account = account(connection, known.id)?;
+    let (mut first, mut last) = series_ids(known.id);
+    if let Some(metric) = metric {
+        let Some(series) = account.series(metric) else {
+            return Ok(());
+        };
+        (first, last) = (series, series);
+    }
+    // Two texts, so that one series is read in the order that it is stored in.
+    let mut statement = connection.prepare_cached(if metric.is_some() {
+        "SELECT series, time, value FROM observations
+         WHERE series = ?1 AND ?2 = ?1 AND time >= ?3 AND time <= ?4 ORDER BY time, id"
+    } else {
+        "SELECT series, time, value FROM observations
+         WHERE series BETWEEN ?1 AND ?2 AND time >= ?3 AND time <= ?4 ORDER BY time, id"
     })?;
-    let rows = match metric {
-        Some(metric) => statement.query_map(params![known.id, start, end, metric], metric_log)?,
-        None => statement.query_map(params![known.id, start, end], metric_log)?,
-    };
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
-fn metric_log(row: &rusqlite::Row<'_>) -> rusqlite::Result<MetricLog> {
-    Ok(MetricLog {
-        name: row.get(0)?,
-        time_stamp: time::format(row.get(1)?),
-        value: row.get(2)?,
-    })
+    let mut rows = statement.query(params![first, last, start, end])?;
+    let mut page = Vec::new();
+    while let Some(row) = rows.next()? {
+        // A series that came after the account was read is left to the next reader.
+        let Some(metric) = account.metric(row.get(0)?) else {
+            continue;
+        };
+        page.push(MetricLog {
+            name: metric.to_owned(),
+            time_stamp: time::format(row.get(1)?),
+            value: row.get(2)?,
+        });
+        if page.len() == PAGE && !take(std::mem::take(&mut page)) {
+            return Ok(());
+        }
+    }
+    if !page.is_empty() {
+        take(page);
+    }
+    Ok(())
 }
 
 /// Returns one line per metric and trial.
@@ -114,8 +143,12 @@ pub(super) fn summaries(
 ) -> Result<Vec<Summary>, StoreError> {
     let mut lines = Vec::new();
     for trial in trials {
-        let rows = log(connection, trial, None, (i64::MIN, i64::MAX))?;
-        lines.extend(summary::summarize(&trial.name, rows));
+        let Some(known) = find(connection, trial)? else {
+            continue;
+        };
+        for (metric, tally) in tallies(connection, known.id)? {
+            lines.push(Tally::from(tally).summary(&trial.name, &metric));
+        }
     }
     Ok(lines)
 }
@@ -127,15 +160,22 @@ pub(super) fn curves(
     metric: &str,
     limit: usize,
 ) -> Result<Vec<Curve>, StoreError> {
+    let mut series = connection
+        .prepare_cached("SELECT id FROM series WHERE id BETWEEN ?1 AND ?2 AND metric = ?3")?;
     let mut statement = connection.prepare_cached(
-        "SELECT time, value FROM observations WHERE trial = ?1 AND metric = ?2 ORDER BY time, id",
+        "SELECT time, value FROM observations WHERE series = ?1 ORDER BY time, id",
     )?;
     let mut curves = Vec::new();
     for trial in trials {
         let Some(known) = find(connection, trial)? else {
             continue;
         };
-        let mut rows = statement.query(params![known.id, metric])?;
+        let (first, last) = series_ids(known.id);
+        let id: Option<i64> = series
+            .query_row(params![first, last, metric], |row| row.get(0))
+            .optional()?;
+        let Some(id) = id else { continue };
+        let mut rows = statement.query([id])?;
         let mut points = Vec::new();
         let mut step = 0;
         while let Some(row) = rows.next()? {
@@ -149,12 +189,10 @@ pub(super) fn curves(
             }
             step += 1;
         }
-        if step > 0 {
-            curves.push(Curve {
-                trial: trial.name.clone(),
-                points: curve::thin(points, limit),
-            });
-        }
+        curves.push(Curve {
+            trial: trial.name.clone(),
+            points: curve::thin(points, limit),
+        });
     }
     Ok(curves)
 }

@@ -1,12 +1,10 @@
 //! The thread that writes.
 
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{
-    Delivery, SourceRange, StoreError, StoredRow, TrialRef,
-    reader::{self, Known},
-};
+use super::{Delivery, StoreError, StoredRow, TrialRef, ledger::Ledger, reader};
+use crate::store::{Keep, Known, Step, Swept, next_step, now};
 
 /// After how many rows a commit takes no further job.
 const ROWS_PER_COMMIT: usize = 50_000;
@@ -21,6 +19,8 @@ pub(super) enum Change {
     },
     /// All of one trial goes.
     Delete(TrialRef),
+    /// What is old goes; how much it was comes back by the channel.
+    Sweep(Keep, std::sync::mpsc::Sender<Swept>),
     /// Nothing comes after this.
     Close,
 }
@@ -58,7 +58,7 @@ fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Job>, Option<Job>)
         match &job.change {
             Change::Close => return (group, Some(job)),
             Change::Report { rows: more, .. } => rows += more.len(),
-            Change::Delete(_) => {}
+            Change::Delete(_) | Change::Sweep(..) => {}
         }
         group.push(job);
         next = if rows < ROWS_PER_COMMIT {
@@ -100,60 +100,68 @@ fn commit(
 ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut outcomes = Vec::with_capacity(changes.len());
+    let mut ledger = Ledger::new(&transaction);
     for change in changes {
-        match apply(&transaction, change) {
-            Err(StoreError::Database(error)) => return Err(StoreError::Database(error)),
+        match apply(&mut ledger, change) {
+            Err(error @ (StoreError::Database(_) | StoreError::Refused(_))) => return Err(error),
             outcome => outcomes.push(outcome),
         }
     }
+    ledger.settle(now())?;
     transaction.commit()?;
     Ok(outcomes)
 }
 
 /// Refusals other than the database's own come before the first write of a change.
-fn apply(transaction: &Transaction<'_>, change: &Change) -> Result<(), StoreError> {
+fn apply(ledger: &mut Ledger<'_>, change: &Change) -> Result<(), StoreError> {
     match change {
         Change::Report {
             trial,
             rows,
             delivery,
-        } => report(transaction, trial, rows, delivery),
-        Change::Delete(trial) => delete(transaction, trial),
+        } => report(ledger, trial, rows, delivery),
+        Change::Delete(trial) => match reader::find(ledger.transaction(), trial)? {
+            Some(known) => ledger.delete(known.id),
+            None => Ok(()),
+        },
+        Change::Sweep(keep, swept) => sweep(ledger, *keep, swept),
         Change::Close => Ok(()),
     }
 }
 
 fn report(
-    transaction: &Transaction<'_>,
+    ledger: &mut Ledger<'_>,
     trial: &TrialRef,
     rows: &[StoredRow],
     delivery: &Delivery,
 ) -> Result<(), StoreError> {
+    let transaction = ledger.transaction();
     let known = reader::find(transaction, trial)?;
-    if let (Delivery::Source(range), known) = (delivery, &known) {
-        let stored = match known {
+    if let Delivery::Source(range) = delivery {
+        let stored = match &known {
             Some(known) => reader::position(transaction, known.id, &range.source)?.unwrap_or(0),
             None => 0,
         };
-        match next(range, stored)? {
-            Step::Done => return Ok(()),
-            Step::Store => {}
+        if next_step(range, stored)? == Step::Done {
+            return Ok(());
         }
     }
-    let id = claim(transaction, trial, known)?;
+    let id = claim(ledger, trial, known)?;
     match delivery {
-        Delivery::Plain => insert(transaction, id, rows),
+        Delivery::Plain => ledger.insert(id, rows),
         Delivery::Batch(batch) => {
             let new = transaction
-                .prepare_cached("INSERT OR IGNORE INTO batches (trial, batch) VALUES (?1, ?2)")?
-                .execute(params![id, batch])?;
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO batches (trial, batch, stored) VALUES (?1, ?2, ?3)",
+                )?
+                .execute(params![id, batch, now()])?;
             if new == 1 {
-                insert(transaction, id, rows)
+                ledger.insert(id, rows)
             } else {
                 Ok(())
             }
         }
-        Delivery::Source(range) if range.from == range.to => insert_new(transaction, id, rows),
+        Delivery::Source(range) if range.from == range.to => ledger.insert_new(id, rows),
         Delivery::Source(range) => {
             transaction
                 .prepare_cached(
@@ -161,40 +169,15 @@ fn report(
                      ON CONFLICT DO UPDATE SET position = excluded.position",
                 )?
                 .execute(params![id, range.source, range.to as i64])?;
-            insert(transaction, id, rows)
+            ledger.insert(id, rows)
         }
-    }
-}
-
-/// What a stretch of a source means after what was stored of it.
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Store,
-    Done,
-}
-
-fn next(range: &SourceRange, stored: u64) -> Result<Step, StoreError> {
-    if range.rewound || range.from == stored {
-        Ok(Step::Store)
-    } else if range.from < stored && range.to <= stored {
-        Ok(Step::Done)
-    } else {
-        let (source_key, from) = (range.source.clone(), range.from);
-        Err(StoreError::Gap {
-            source_key,
-            stored,
-            from,
-        })
     }
 }
 
 /// Returns the id of the trial that rows are stored under; a namespace takes over what was
 /// reported before any was known.
-fn claim(
-    transaction: &Transaction<'_>,
-    trial: &TrialRef,
-    known: Option<Known>,
-) -> Result<i64, StoreError> {
+fn claim(ledger: &Ledger<'_>, trial: &TrialRef, known: Option<Known>) -> Result<i64, StoreError> {
+    let transaction = ledger.transaction();
     let Some(known) = known else {
         transaction
             .prepare_cached("INSERT INTO trials (name, namespace) VALUES (?1, ?2)")?
@@ -209,78 +192,26 @@ fn claim(
     Ok(known.id)
 }
 
-fn insert(transaction: &Transaction<'_>, id: i64, rows: &[StoredRow]) -> Result<(), StoreError> {
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO observations (trial, metric, time, value) VALUES (?1, ?2, ?3, ?4)",
-    )?;
-    for row in rows {
-        statement.execute(params![id, row.metric, row.micros, row.value])?;
-    }
-    Ok(())
-}
-
-/// Stores rows that are not there yet.
-fn insert_new(
-    transaction: &Transaction<'_>,
-    id: i64,
-    rows: &[StoredRow],
+fn sweep(
+    ledger: &mut Ledger<'_>,
+    keep: Keep,
+    swept: &std::sync::mpsc::Sender<Swept>,
 ) -> Result<(), StoreError> {
-    let mut statement = transaction.prepare_cached(
-        "INSERT INTO observations (trial, metric, time, value) SELECT ?1, ?2, ?3, ?4
-         WHERE NOT EXISTS (SELECT 1 FROM observations
-             WHERE trial = ?1 AND metric = ?2 AND time = ?3 AND value = ?4)",
-    )?;
-    for row in rows {
-        statement.execute(params![id, row.metric, row.micros, row.value])?;
-    }
-    Ok(())
-}
-
-fn delete(transaction: &Transaction<'_>, trial: &TrialRef) -> Result<(), StoreError> {
-    let Some(known) = reader::find(transaction, trial)? else {
-        return Ok(());
-    };
-    for statement in [
-        "DELETE FROM observations WHERE trial = ?1",
-        "DELETE FROM sources WHERE trial = ?1",
-        "DELETE FROM batches WHERE trial = ?1",
-        "DELETE FROM trials WHERE id = ?1",
-    ] {
-        transaction.prepare_cached(statement)?.execute([known.id])?;
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stretch_follows_repeats_or_leaves_a_gap() {
-        let range = |from, to, rewound| SourceRange {
-            source: "log".into(),
-            from,
-            to,
-            rewound,
-        };
-        let gap = |stored, from| {
-            Err(StoreError::Gap {
-                source_key: "log".into(),
-                stored,
-                from,
-            })
-        };
-        for (given, stored, expected) in [
-            (range(0, 10, false), 0, Ok(Step::Store)),
-            (range(10, 20, false), 10, Ok(Step::Store)),
-            (range(10, 10, false), 10, Ok(Step::Store)),
-            (range(0, 10, false), 10, Ok(Step::Done)),
-            (range(0, 10, false), 30, Ok(Step::Done)),
-            (range(0, 10, false), 5, gap(5, 0)),
-            (range(20, 30, false), 10, gap(10, 20)),
-            (range(0, 5, true), 30, Ok(Step::Store)),
-        ] {
-            assert_eq!(next(&given, stored), expected, "{given:?} after {stored}");
+    let transaction = ledger.transaction();
+    let batches = transaction
+        .prepare_cached("DELETE FROM batches WHERE stored < ?1")?
+        .execute([keep.batches_since])? as u64;
+    let mut trials = 0;
+    if let Some(since) = keep.logs_since {
+        let mut statement =
+            transaction.prepare_cached("SELECT id FROM trials WHERE reported < ?1")?;
+        let old = statement.query_map([since], |row| row.get(0))?;
+        for trial in old.collect::<Result<Vec<i64>, _>>()? {
+            ledger.delete(trial)?;
+            trials += 1;
         }
     }
+    // Who asked may be gone.
+    let _ = swept.send(Swept { trials, batches });
+    Ok(())
 }
