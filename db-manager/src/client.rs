@@ -14,7 +14,7 @@ use tonic::{
 };
 use uuid::Uuid;
 
-use crate::grpc::{BATCH_KEY, NAMESPACE_KEY};
+use crate::grpc::{BATCH_KEY, NAMESPACE_KEY, TOKEN_KEY};
 
 /// How many rows one call carries at most.
 const ROWS_PER_CALL: usize = 10_000;
@@ -34,6 +34,12 @@ pub enum ClientError {
         /// What is wrong.
         reason: String,
     },
+    /// The token can't be sent.
+    #[error("the token of the trial is not ascii")]
+    Token,
+    /// An id of a report can't be sent.
+    #[error("the id {0:?} of a report is not ascii")]
+    Batch(String),
     /// The server refused, or was away for too long.
     #[error("db manager: {}", .0.message())]
     Call(#[from] Status),
@@ -44,6 +50,7 @@ pub enum ClientError {
 pub struct Client {
     inner: DbManagerClient<Channel>,
     namespace: Option<MetadataValue<Ascii>>,
+    token: Option<MetadataValue<Ascii>>,
     patience: Duration,
 }
 
@@ -71,27 +78,56 @@ impl Client {
         Ok(Self {
             inner,
             namespace,
+            token: None,
             patience,
         })
     }
 
+    /// Sends the token of the trial with each call; see [`crate::grpc::TrialGuard`].
+    pub fn with_token(mut self, token: &str) -> Result<Self, ClientError> {
+        let mut token: MetadataValue<Ascii> = token.parse().map_err(|_| ClientError::Token)?;
+        token.set_sensitive(true);
+        self.token = Some(token);
+        Ok(self)
+    }
+
     /// Reports rows. Each call carries an id, so a call that is tried again is stored once.
     pub async fn report(&self, trial: &str, rows: Vec<MetricLog>) -> Result<(), ClientError> {
+        let batch = Uuid::now_v7().to_string();
+        self.report_as(trial, &batch, rows).await
+    }
+
+    /// Reports rows under an id of the caller's. The same rows under the same id are stored once,
+    /// also when another process reports them again.
+    pub async fn report_as(
+        &self,
+        trial: &str,
+        batch: &str,
+        rows: Vec<MetricLog>,
+    ) -> Result<(), ClientError> {
         let mut rows = rows.into_iter().map(Into::into).peekable();
-        while rows.peek().is_some() {
+        for part in 0.. {
+            if rows.peek().is_none() {
+                break;
+            }
             let metric_logs = rows.by_ref().take(ROWS_PER_CALL).collect();
             let message = ReportObservationLogRequest {
                 trial_name: trial.to_owned(),
                 observation_log: Some(ObservationLog { metric_logs }),
             };
-            self.deliver(message).await?;
+            self.deliver(&format!("{batch}/{part}"), message).await?;
         }
         Ok(())
     }
 
-    async fn deliver(&self, message: ReportObservationLogRequest) -> Result<(), ClientError> {
-        let batch: MetadataValue<Ascii> =
-            Uuid::now_v7().to_string().parse().expect("a uuid is ascii");
+    async fn deliver(
+        &self,
+        batch: &str,
+        message: ReportObservationLogRequest,
+    ) -> Result<(), ClientError> {
+        let batch: MetadataValue<Ascii> = batch
+            .parse()
+            .map_err(|_| ClientError::Batch(batch.to_owned()))?;
         let deadline = tokio::time::Instant::now() + self.patience;
         let mut wait = FIRST_WAIT;
         loop {
@@ -101,6 +137,9 @@ impl Client {
                 request
                     .metadata_mut()
                     .insert(NAMESPACE_KEY, namespace.clone());
+            }
+            if let Some(token) = &self.token {
+                request.metadata_mut().insert(TOKEN_KEY, token.clone());
             }
             let Err(status) = self.inner.clone().report_observation_log(request).await else {
                 return Ok(());

@@ -15,6 +15,7 @@ use diwan_proto::v1beta1::{
     ReportObservationLogRequest,
     db_manager_server::{DbManager, DbManagerServer},
 };
+use futures::StreamExt as _;
 use tokio::net::TcpListener;
 use tonic::{
     Request, Response, Status,
@@ -25,9 +26,11 @@ use tonic::{
 use crate::store::{Delivery, LogQuery, ObservationStore, Report, StoreError, TrialRef};
 
 /// gRPC metadata: the namespace of the trial that a call names.
-pub const NAMESPACE_KEY: &str = "x-diwan-namespace";
+pub const NAMESPACE_KEY: &str = "diwan-namespace";
+/// gRPC metadata: what shows that the caller may act for the trial; see [`TrialGuard`].
+pub const TOKEN_KEY: &str = "diwan-trial-token";
 /// gRPC metadata: the id of a report; a second report of the trial with the same id is not stored.
-pub const BATCH_KEY: &str = "x-diwan-batch";
+pub const BATCH_KEY: &str = "diwan-batch";
 
 /// Knows which trials there are, for calls that name no namespace.
 #[async_trait]
@@ -36,12 +39,64 @@ pub trait TrialDirectory: Send + Sync + 'static {
     async fn namespaces(&self, trial: &str) -> Vec<String>;
 }
 
-/// Serves until `shutdown` is ready and the calls in flight are answered. Without a directory, a
-/// trial named without its namespace is looked up in the log alone.
+/// What a call wants of a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To add to its log.
+    Report,
+    /// To read its log.
+    Read,
+    /// To forget its log.
+    Delete,
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// It sent no token, and needs one.
+    TokenMissing,
+    /// Its token is not the trial's.
+    TokenWrong,
+}
+
+/// Decides whether a call may act for a trial, by the token that it sends.
+#[async_trait]
+pub trait TrialGuard: Send + Sync + 'static {
+    /// Checks a call. The namespace is empty where neither the call nor the directory names one.
+    async fn check(
+        &self,
+        trial: &TrialRef,
+        access: Access,
+        token: Option<&str>,
+    ) -> Result<(), Denied>;
+}
+
+/// Who knows the trials.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// Finds the namespace of calls that send none. Without it, such a trial is looked up in the
+    /// log alone.
+    pub directory: Option<Arc<dyn TrialDirectory>>,
+    /// Checks calls. Without it, all are let through.
+    pub guard: Option<Arc<dyn TrialGuard>>,
+}
+
+/// Serves without checking calls; see [`serve_with`].
 pub async fn serve(
     listener: TcpListener,
     store: Arc<dyn ObservationStore>,
     directory: Option<Arc<dyn TrialDirectory>>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()> {
+    let guard = None;
+    serve_with(listener, store, Context { directory, guard }, shutdown).await
+}
+
+/// Serves until `shutdown` is ready and the calls in flight are answered.
+pub async fn serve_with(
+    listener: TcpListener,
+    store: Arc<dyn ObservationStore>,
+    context: Context,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let reflection = || {
@@ -52,7 +107,7 @@ pub async fn serve(
     // Katib's clients send and read logs of any size.
     let manager = DbManagerServer::new(Service {
         store: Arc::clone(&store),
-        directory,
+        context,
     })
     .max_decoding_message_size(usize::MAX)
     .max_encoding_message_size(usize::MAX);
@@ -71,19 +126,43 @@ pub async fn serve(
 
 struct Service {
     store: Arc<dyn ObservationStore>,
-    directory: Option<Arc<dyn TrialDirectory>>,
+    context: Context,
 }
 
 impl Service {
-    /// Returns the trial that a call means.
-    async fn trial(&self, metadata: &MetadataMap, name: String) -> Result<TrialRef, Status> {
+    /// Returns the trial that a call means, if the caller may act for it.
+    async fn trial(
+        &self,
+        metadata: &MetadataMap,
+        name: String,
+        access: Access,
+    ) -> Result<TrialRef, Status> {
+        let trial = self.named(metadata, name).await?;
+        if let Some(guard) = &self.context.guard {
+            let token = text(metadata, TOKEN_KEY)?;
+            let checked = guard.check(&trial, access, token.as_deref()).await;
+            checked.map_err(|denied| match denied {
+                Denied::TokenMissing => Status::unauthenticated(format!(
+                    "trial {:?}: send its token as metadata {TOKEN_KEY}",
+                    trial.name
+                )),
+                Denied::TokenWrong => Status::permission_denied(format!(
+                    "trial {:?}: the token in metadata {TOKEN_KEY} is not the trial's",
+                    trial.name
+                )),
+            })?;
+        }
+        Ok(trial)
+    }
+
+    async fn named(&self, metadata: &MetadataMap, name: String) -> Result<TrialRef, Status> {
         if name.is_empty() {
             return Err(Status::invalid_argument("trial_name is empty"));
         }
         if let Some(namespace) = text(metadata, NAMESPACE_KEY)? {
             return Ok(TrialRef { namespace, name });
         }
-        let mut namespaces = match &self.directory {
+        let mut namespaces = match &self.context.directory {
             Some(directory) => directory.namespaces(&name).await,
             None => Vec::new(),
         };
@@ -106,7 +185,9 @@ impl DbManager for Service {
         let (metadata, _, message) = request.into_parts();
         let batch = text(&metadata, BATCH_KEY)?;
         let report = Report {
-            trial: self.trial(&metadata, message.trial_name).await?,
+            trial: self
+                .trial(&metadata, message.trial_name, Access::Report)
+                .await?,
             rows: rows(message.observation_log.unwrap_or_default())?,
             delivery: batch.map_or(Delivery::Plain, Delivery::Batch),
         };
@@ -121,13 +202,20 @@ impl DbManager for Service {
         let (metadata, _, message) = request.into_parts();
         let given = |text: String| Some(text).filter(|text| !text.is_empty());
         let query = LogQuery {
-            trial: self.trial(&metadata, message.trial_name).await?,
+            trial: self
+                .trial(&metadata, message.trial_name, Access::Read)
+                .await?,
             metric: given(message.metric_name),
             start: given(message.start_time),
             end: given(message.end_time),
         };
-        let rows = self.store.get(query).await.map_err(status)?;
-        let observation_log = Some(rows.into());
+        // One message holds all rows, as the contract has it; it is all that is held.
+        let mut pages = self.store.stream(query).await.map_err(status)?;
+        let mut metric_logs = Vec::new();
+        while let Some(page) = pages.next().await {
+            metric_logs.extend(page.map_err(status)?.into_iter().map(Into::into));
+        }
+        let observation_log = Some(ObservationLog { metric_logs });
         Ok(Response::new(GetObservationLogReply { observation_log }))
     }
 
@@ -136,7 +224,9 @@ impl DbManager for Service {
         request: Request<DeleteObservationLogRequest>,
     ) -> Result<Response<DeleteObservationLogReply>, Status> {
         let (metadata, _, message) = request.into_parts();
-        let trial = self.trial(&metadata, message.trial_name).await?;
+        let trial = self
+            .trial(&metadata, message.trial_name, Access::Delete)
+            .await?;
         self.store.delete(&trial).await.map_err(status)?;
         Ok(Response::new(DeleteObservationLogReply {}))
     }

@@ -2,12 +2,15 @@
 //!
 //! [`ObservationStore`] is the port; each database is one file under `store/` and passes one
 //! conformance suite. [`grpc::serve`] puts the service `api.v1.beta1.DBManager` of Katib in front
-//! of any store, [`client::Client`] calls it. Metric values are opaque text here: nothing judges
+//! of any store, [`client::Client`] calls it. [`retention`] forgets what is old; [`katib`] reads the
+//! settings of an existing installation. Metric values are opaque text here: nothing judges
 //! whether a value is good.
 
 pub mod client;
 pub mod curve;
 pub mod grpc;
+pub mod katib;
+pub mod retention;
 pub mod store;
 pub mod summary;
 pub mod time;

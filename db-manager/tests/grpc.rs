@@ -10,9 +10,13 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use diwan_api::MetricLog;
 use diwan_db_manager::{
-    ObservationStore,
+    ObservationStore, TrialRef,
     client::Client,
-    grpc::{self, BATCH_KEY, NAMESPACE_KEY, TrialDirectory},
+    grpc::{
+        self, Access, BATCH_KEY, Context, Denied, NAMESPACE_KEY, TOKEN_KEY, TrialDirectory,
+        TrialGuard,
+    },
+    retention::{self, Age},
     store,
     url::DatabaseUrl,
 };
@@ -41,16 +45,21 @@ impl Server {
     }
 
     async fn start_on(listener: TcpListener, directory: Option<Arc<dyn TrialDirectory>>) -> Self {
+        let guard = None;
+        Self::start_with(listener, Context { directory, guard }).await
+    }
+
+    async fn start_with(listener: TcpListener, context: Context) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = DatabaseUrl::Sqlite(folder.path().join("log.db"));
         let store = store::open(&url).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
         let shutdown = async { drop(stopped.await) };
-        let task = tokio::spawn(grpc::serve(
+        let task = tokio::spawn(grpc::serve_with(
             listener,
             Arc::clone(&store),
-            directory,
+            context,
             shutdown,
         ));
         Self {
@@ -225,7 +234,7 @@ async fn namespaces_sent_as_metadata_keep_equal_names_apart() {
     let status = client.get_observation_log(get("t")).await.unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
     assert!(status.message().contains("a, b"), "{status}");
-    assert!(status.message().ends_with("x-diwan-namespace"), "{status}");
+    assert!(status.message().ends_with("diwan-namespace"), "{status}");
 }
 
 struct Fixed(&'static [(&'static str, &'static str)]);
@@ -263,6 +272,101 @@ async fn a_directory_finds_the_namespace_of_a_first_report() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
+}
+
+/// Lets everybody read, and the trial `n/t` report with its token.
+struct Guard;
+
+#[tonic::async_trait]
+impl TrialGuard for Guard {
+    async fn check(
+        &self,
+        trial: &TrialRef,
+        access: Access,
+        token: Option<&str>,
+    ) -> Result<(), Denied> {
+        match (access, token) {
+            (Access::Read, _) => Ok(()),
+            (_, None) => Err(Denied::TokenMissing),
+            (_, Some("secret")) if *trial == TrialRef::new("n", "t") => Ok(()),
+            _ => Err(Denied::TokenWrong),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_guard_checks_the_token_of_a_call() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let context = Context {
+        guard: Some(Arc::new(Guard)),
+        ..Context::default()
+    };
+    let server = Server::start_with(listener, context).await;
+    let mut client = server.client().await;
+    let logs = || report("t", vec![entry("2026-01-01T00:00:02Z", "loss", "1")]);
+    let (ours, theirs) = ((NAMESPACE_KEY, "n"), (NAMESPACE_KEY, "m"));
+    for (metadata, expected) in [
+        (vec![ours], Code::Unauthenticated),
+        (vec![ours, (TOKEN_KEY, "guess")], Code::PermissionDenied),
+        (vec![theirs, (TOKEN_KEY, "secret")], Code::PermissionDenied),
+        (vec![ours, (TOKEN_KEY, "secret")], Code::Ok),
+    ] {
+        let done = client.report_observation_log(with(logs(), &metadata)).await;
+        assert_eq!(
+            done.map_or_else(|status| status.code(), |_| Code::Ok),
+            expected
+        );
+    }
+    let delete = DeleteObservationLogRequest {
+        trial_name: "t".into(),
+    };
+    let refused = client.delete_observation_log(with(delete, &[ours])).await;
+    assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
+    assert_eq!(values(&mut client, with(get("t"), &[ours])).await, ["1"]);
+
+    let address = server.address.to_string();
+    let sender = Client::new(&address, Some("n"), Duration::ZERO).unwrap();
+    let sender = sender.with_token("secret").unwrap();
+    let row = || {
+        vec![MetricLog {
+            time_stamp: "2026-01-01T00:00:03Z".into(),
+            name: "loss".into(),
+            value: "2".into(),
+        }]
+    };
+    for _ in 0..2 {
+        sender.report_as("t", "mine", row()).await.unwrap();
+    }
+    assert_eq!(
+        values(&mut client, with(get("t"), &[ours])).await,
+        ["1", "2"]
+    );
+}
+
+#[tokio::test]
+async fn old_logs_go_in_the_background_when_an_age_is_set() {
+    let server = Server::start(None).await;
+    let mut client = server.client().await;
+    let logs = vec![entry("2026-01-01T00:00:02Z", "loss", "1")];
+    client
+        .report_observation_log(report("t", logs))
+        .await
+        .unwrap();
+    let now = 4_000_000_000_000_000;
+    let swept = retention::sweep(&*server.store, None, now).await.unwrap();
+    assert_eq!(swept.trials, 0);
+
+    let (stop, stopped) = oneshot::channel::<()>();
+    let age = Some(Age(Duration::ZERO));
+    let task = retention::run(Arc::clone(&server.store), age, async {
+        drop(stopped.await);
+    });
+    let task = tokio::spawn(task);
+    while !values(&mut client, Request::new(get("t"))).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    stop.send(()).unwrap();
+    task.await.unwrap();
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod mysql;
 mod postgres;
 mod reader;
 mod schema;
+mod tables;
 mod writer;
 
 use std::{

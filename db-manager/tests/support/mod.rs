@@ -160,8 +160,17 @@ impl Server {
         };
         let pid = fs::read_to_string(pid_file).unwrap();
         let pid = pid.lines().next().unwrap().to_owned();
+        // PostgreSQL's processes see a while later that their parent is gone, and until then no
+        // new server can start.
+        let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
         let killed = Command::new("kill").args(["-9", &pid]).status().unwrap();
         assert!(killed.success());
+        for child in children.unwrap_or_default().split_whitespace() {
+            let started = Instant::now();
+            while Path::new("/proc").join(child).exists() && started.elapsed() < PATIENCE {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        }
         let mut keeper = self.keeper.lock().unwrap().take().unwrap();
         // The keeper reads "restart" and leaves the folder.
         std::io::Write::write_all(keeper.stdin.as_mut().unwrap(), b"restart\n").unwrap();
@@ -249,9 +258,14 @@ wait $server 2>/dev/null
 "#;
 
 fn is_starting(message: &str) -> bool {
-    ["starting up", "shutting down", "recovery"]
-        .iter()
-        .any(|part| message.contains(part))
+    [
+        "starting up",
+        "shutting down",
+        "recovery",
+        "not yet accepting",
+    ]
+    .iter()
+    .any(|part| message.contains(part))
 }
 
 async fn run_postgres(url: &str, sql: &str) -> Result<(), sqlx::Error> {

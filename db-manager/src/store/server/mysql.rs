@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_statement_holds_as_many_rows_as_its_limits_let_it() {
         assert_eq!(fitting(&[10; 5]), 5);
-        assert_eq!(fitting(&[10; 5_000]), ROWS);
+        assert_eq!(fitting(&vec![10; 5_000]), ROWS);
         assert_eq!(fitting(&[BYTES / 4; 10]), 4);
         assert_eq!(fitting(&[10 * BYTES, 1]), 1);
     }
