@@ -1,5 +1,12 @@
 //! One metric of one trial as points to draw, thinned out without losing its shape.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use crate::summary::TallyRow;
+
 /// The values of one metric of one trial over its reports.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
@@ -19,6 +26,38 @@ pub struct CurvePoint {
     pub time: i64,
     /// The value.
     pub value: f64,
+}
+
+/// Curves that were drawn before. A curve is drawn anew when the tally of its series has changed,
+/// which databases keep together with the rows; so those of trials that have ended are drawn once.
+#[derive(Debug, Default)]
+pub(crate) struct CurveCache {
+    drawn: Mutex<HashMap<(i64, usize), (TallyRow, Curve)>>,
+}
+
+impl CurveCache {
+    /// How many curves are kept; with 200 points each they take about 50 MB.
+    const CURVES: usize = 10_000;
+
+    /// Returns the curve of a series as it was drawn from rows with this tally.
+    pub(crate) fn get(&self, key: (i64, usize), tally: &TallyRow, trial: &str) -> Option<Curve> {
+        let drawn = self.lock();
+        let (of, curve) = drawn.get(&key)?;
+        (of == tally && curve.trial == trial).then(|| curve.clone())
+    }
+
+    /// Keeps a curve. `tally` was read before its rows.
+    pub(crate) fn put(&self, key: (i64, usize), tally: TallyRow, curve: &Curve) {
+        let mut drawn = self.lock();
+        if drawn.len() >= Self::CURVES {
+            drawn.clear();
+        }
+        drawn.insert(key, (tally, curve.clone()));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(i64, usize), (TallyRow, Curve)>> {
+        self.drawn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Keeps `limit` points (at least 2) that draw nearly the same line: the first, the last, and from
@@ -87,6 +126,36 @@ mod tests {
         let kept = thin(curve(flat), 20);
         assert_eq!(kept.len(), 20);
         assert!(kept.iter().any(|p| p.step == 423));
+    }
+
+    #[test]
+    fn a_curve_is_kept_until_its_tally_changes() {
+        let tally = |count| TallyRow {
+            count,
+            min: None,
+            max: None,
+            first: 0,
+            latest: 1,
+            value: "1".into(),
+        };
+        let cache = CurveCache::default();
+        let drawn = Curve {
+            trial: "t".into(),
+            points: curve([1.0, 2.0]),
+        };
+        cache.put((7, 200), tally(2), &drawn);
+        assert_eq!(cache.get((7, 200), &tally(2), "t"), Some(drawn));
+        assert_eq!(cache.get((7, 200), &tally(3), "t"), None);
+        assert_eq!(cache.get((7, 200), &tally(2), "another"), None);
+        assert_eq!(cache.get((7, 100), &tally(2), "t"), None);
+        for series in 0..CurveCache::CURVES as i64 {
+            let empty = Curve {
+                trial: "t".into(),
+                points: Vec::new(),
+            };
+            cache.put((series, 100), tally(0), &empty);
+        }
+        assert!(cache.lock().len() <= CurveCache::CURVES);
     }
 
     proptest! {

@@ -30,9 +30,13 @@ use super::{
     Delivery, Keep, LogQuery, ObservationStore, OpenOptions, Pages, Report, SourceRange, Step,
     StoreError, Swept, TrialRef, bounds, next_step, stored_rows,
 };
-use crate::{curve::Curve, summary::Summary, url::ServerUrl};
+use crate::{
+    curve::{Curve, CurveCache},
+    summary::Summary,
+    url::ServerUrl,
+};
 use engine::{Engine, Fault, Session};
-use reader::Asked;
+use reader::{Asked, Wanted};
 use schema::Layout;
 use writer::Prepared;
 
@@ -63,6 +67,7 @@ struct Inner {
     layout: Layout,
     patience: Duration,
     memory: Mutex<Memory>,
+    curves: CurveCache,
 }
 
 impl ServerStore {
@@ -89,6 +94,7 @@ impl ServerStore {
             layout,
             patience: options.patience,
             memory: Mutex::default(),
+            curves: CurveCache::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -338,11 +344,17 @@ impl ObservationStore for ServerStore {
         points: usize,
     ) -> Result<Vec<Curve>, StoreError> {
         let inner = self.open_still()?;
-        let (layout, of) = (inner.layout, (namespace, trials));
+        let layout = inner.layout;
+        let wanted = Wanted {
+            namespace,
+            trials,
+            metric,
+            points,
+        };
         inner
             .transact(|mut session| {
                 Box::pin(async move {
-                    let done = reader::curves(&mut *session, layout, of, metric, points).await?;
+                    let done = reader::curves(&mut *session, layout, wanted, &inner.curves).await?;
                     Ok((done, session))
                 })
             })

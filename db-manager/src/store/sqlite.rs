@@ -24,13 +24,18 @@ use super::{
     Delivery, Keep, LogQuery, ObservationStore, Pages, Report, StoreError, StoredRow, Swept,
     TrialRef, bounds, stored_rows,
 };
-use crate::{curve::Curve, summary::Summary};
+use crate::{
+    curve::{Curve, CurveCache},
+    summary::Summary,
+};
 use writer::{Change, Job};
 
 /// How many jobs may wait for the writer before callers wait too.
 const QUEUE: usize = 1024;
 /// How many pages of a log are read ahead of who reads them.
 const PAGES_AHEAD: usize = 2;
+/// For fewer trials than this no further thread is worth while.
+const TRIALS_PER_READER: usize = 50;
 /// How many idle connections are kept for readers.
 const READERS: usize = 4;
 
@@ -39,6 +44,7 @@ pub struct SqliteStore {
     writer: mpsc::Sender<Job>,
     thread: Mutex<Option<JoinHandle<()>>>,
     readers: Arc<Readers>,
+    curves: Arc<CurveCache>,
 }
 
 impl SqliteStore {
@@ -64,6 +70,7 @@ impl SqliteStore {
             writer,
             thread: Mutex::new(Some(thread)),
             readers,
+            curves: Arc::default(),
         })
     }
 
@@ -159,9 +166,18 @@ impl ObservationStore for SqliteStore {
         metric: &str,
         points: usize,
     ) -> Result<Vec<Curve>, StoreError> {
-        let (trials, metric) = (trial_refs(namespace, trials), metric.to_owned());
-        self.read(move |connection| reader::curves(connection, &trials, &metric, points))
-            .await
+        let trials = trial_refs(namespace, trials);
+        // Each thread draws some of them, with a connection of its own.
+        let share = trials.len().div_ceil(READERS).max(TRIALS_PER_READER);
+        let shares = trials.chunks(share).map(|trials| {
+            let (trials, metric) = (trials.to_vec(), metric.to_owned());
+            let cache = Arc::clone(&self.curves);
+            self.read(move |connection| {
+                reader::curves(connection, &trials, &metric, points, &cache)
+            })
+        });
+        let drawn = futures::future::try_join_all(shares).await?;
+        Ok(drawn.into_iter().flatten().collect())
     }
 
     async fn sweep(&self, keep: Keep) -> Result<Swept, StoreError> {

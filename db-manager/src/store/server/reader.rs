@@ -14,7 +14,7 @@ use super::{
     schema::Layout,
 };
 use crate::{
-    curve::{self, Curve, CurvePoint},
+    curve::{self, Curve, CurveCache, CurvePoint},
     store::{
         Known, PAGE, StoreError, TrialRef,
         account::{Account, series_ids},
@@ -38,6 +38,17 @@ const TALLY: &[Kind] = &[
     Kind::Int,
     Kind::Int,
     Kind::Text,
+];
+const TALLY_AND_ID: &[Kind] = &[
+    Kind::Int,
+    Kind::Text,
+    Kind::Int,
+    Kind::Text,
+    Kind::Text,
+    Kind::Int,
+    Kind::Int,
+    Kind::Text,
+    Kind::Int,
 ];
 const TALLY_COLUMNS: &str = "trial, metric, points, min, max, first, latest, value";
 
@@ -263,56 +274,83 @@ pub(super) async fn summaries(
     Ok(in_order.flatten().collect())
 }
 
+/// Which curves are asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) trials: &'a [String],
+    pub(super) metric: &'a str,
+    pub(super) points: usize,
+}
+
 /// Returns one curve per trial that reported the metric.
 pub(super) async fn curves(
     session: &mut dyn Session,
     layout: Layout,
-    (namespace, trials): (&str, &[String]),
-    metric: &str,
-    limit: usize,
+    wanted: Wanted<'_>,
+    cache: &CurveCache,
 ) -> Result<Vec<Curve>, Fault> {
     if layout != Layout::Diwan {
-        return katib_curves(session, trials, metric, limit).await;
+        return katib_curves(session, wanted).await;
     }
-    let named = resolve(session, namespace, trials).await?;
-    let mut series: HashMap<i64, i64> = HashMap::new();
+    let named = resolve(session, wanted.namespace, wanted.trials).await?;
+    let mut series: HashMap<i64, (i64, TallyRow)> = HashMap::new();
     for ids in named.chunks(ASKED) {
         let ranges = series_of(ids.iter().map(|(id, _)| *id));
-        let sql = format!("SELECT trial, id FROM diwan_series WHERE metric = ? AND {ranges}");
-        let args = vec![Arg::from(metric)];
-        let mut records = session.fetch(&sql, args, &[Kind::Int, Kind::Int]);
-        while let Some(record) = records.try_next().await? {
-            series.insert(record.int(0), record.int(1));
+        let sql =
+            format!("SELECT {TALLY_COLUMNS}, id FROM diwan_series WHERE metric = ? AND {ranges}");
+        let mut records = session.fetch(&sql, vec![Arg::from(wanted.metric)], TALLY_AND_ID);
+        while let Some(mut record) = records.try_next().await? {
+            let found = (record.int(8), tally(&mut record));
+            series.insert(record.int(0), found);
         }
     }
-    let mut curves = Vec::new();
-    let wanted: Vec<(i64, &str)> = named
-        .iter()
-        .filter_map(|(trial, name)| Some((*series.get(trial)?, *name)))
-        .collect();
-    for chunk in wanted.chunks(SERIES) {
-        let list = list(chunk.iter().map(|(id, _)| *id));
-        let sql = format!(
-            "SELECT series, time, id, value FROM diwan_observations WHERE series IN ({list})"
-        );
-        let shape = &[Kind::Int, Kind::Int, Kind::Int, Kind::Text];
-        let mut records = session.fetch(&sql, vec![], shape);
-        let mut rows: HashMap<i64, Vec<(i64, i64, f64)>> = HashMap::new();
-        while let Some(mut record) = records.try_next().await? {
-            let value = summary::finite(&record.text(3)).unwrap_or(f64::NAN);
-            let of_series = rows.entry(record.int(0)).or_default();
-            of_series.push((record.int(1), record.int(2), value));
+    let mut curves: HashMap<i64, Curve> = HashMap::new();
+    let mut missing = Vec::new();
+    for (trial, name) in &named {
+        let Some((id, tally)) = series.get(trial) else {
+            continue;
+        };
+        match cache.get((*id, wanted.points), tally, name) {
+            Some(curve) => drop(curves.insert(*trial, curve)),
+            None => missing.push((*trial, *id, *name)),
         }
-        for (id, name) in chunk {
-            let Some(mut rows) = rows.remove(id) else {
-                continue;
-            };
+    }
+    for chunk in missing.chunks(SERIES) {
+        let mut rows = rows_of(session, chunk.iter().map(|(_, id, _)| *id)).await?;
+        for (trial, id, name) in chunk {
+            let mut rows = rows.remove(id).unwrap_or_default();
             rows.sort_unstable_by_key(|(time, id, _)| (*time, *id));
             let values = rows.into_iter().map(|(time, _, value)| (time, value));
-            curves.push(drawn(name, values, limit));
+            let curve = drawn(name, values, wanted.points);
+            if let Some((id, tally)) = series.remove(trial) {
+                cache.put((id, wanted.points), tally, &curve);
+            }
+            curves.insert(*trial, curve);
         }
     }
-    Ok(curves)
+    let in_order = named.iter().filter_map(|(trial, _)| curves.remove(trial));
+    Ok(in_order.collect())
+}
+
+/// Reads the rows of series, in any order: time, id, and the value or NaN.
+async fn rows_of(
+    session: &mut dyn Session,
+    series: impl Iterator<Item = i64>,
+) -> Result<HashMap<i64, Vec<(i64, i64, f64)>>, Fault> {
+    let sql = format!(
+        "SELECT series, time, id, value FROM diwan_observations WHERE series IN ({})",
+        list(series)
+    );
+    let shape = &[Kind::Int, Kind::Int, Kind::Int, Kind::Text];
+    let mut records = session.fetch(&sql, vec![], shape);
+    let mut rows: HashMap<i64, Vec<(i64, i64, f64)>> = HashMap::new();
+    while let Some(mut record) = records.try_next().await? {
+        let value = summary::finite(&record.text(3)).unwrap_or(f64::NAN);
+        let of_series = rows.entry(record.int(0)).or_default();
+        of_series.push((record.int(1), record.int(2), value));
+    }
+    Ok(rows)
 }
 
 /// Draws the values of one series, in the order of their time; NaN stands for what is no number.
@@ -409,12 +447,8 @@ async fn katib_summaries(
     Ok(summaries.collect())
 }
 
-async fn katib_curves(
-    session: &mut dyn Session,
-    trials: &[String],
-    metric: &str,
-    limit: usize,
-) -> Result<Vec<Curve>, Fault> {
+async fn katib_curves(session: &mut dyn Session, wanted: Wanted<'_>) -> Result<Vec<Curve>, Fault> {
+    let (trials, metric, limit) = (wanted.trials, wanted.metric, wanted.points);
     let mut rows: HashMap<String, Vec<(i64, f64)>> = HashMap::new();
     for names in trials.chunks(ASKED) {
         let sql = format!(

@@ -4,7 +4,7 @@ use diwan_api::MetricLog;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::{
-    curve::{self, Curve, CurvePoint},
+    curve::{self, Curve, CurveCache, CurvePoint},
     store::{
         Known, PAGE, StoreError, TrialRef,
         account::{Account, series_ids},
@@ -40,23 +40,25 @@ pub(super) fn account(connection: &Connection, trial: i64) -> Result<Account, St
     Ok(account)
 }
 
+/// The columns of a tally, from the second on.
+fn tally(row: &rusqlite::Row<'_>) -> rusqlite::Result<TallyRow> {
+    Ok(TallyRow {
+        count: row.get(1)?,
+        min: row.get(2)?,
+        max: row.get(3)?,
+        first: row.get(4)?,
+        latest: row.get(5)?,
+        value: row.get(6)?,
+    })
+}
+
 fn tallies(connection: &Connection, trial: i64) -> Result<Vec<(String, TallyRow)>, StoreError> {
     let (first, last) = series_ids(trial);
     let mut statement = connection.prepare_cached(
         "SELECT metric, count, min, max, first, latest, value FROM series
          WHERE id BETWEEN ?1 AND ?2 ORDER BY id",
     )?;
-    let rows = statement.query_map([first, last], |row| {
-        let tally = TallyRow {
-            count: row.get(1)?,
-            min: row.get(2)?,
-            max: row.get(3)?,
-            first: row.get(4)?,
-            latest: row.get(5)?,
-            value: row.get(6)?,
-        };
-        Ok((row.get(0)?, tally))
-    })?;
+    let rows = statement.query_map([first, last], |row| Ok((row.get(0)?, tally(row)?)))?;
     Ok(rows.collect::<Result<_, _>>()?)
 }
 
@@ -159,40 +161,58 @@ pub(super) fn curves(
     trials: &[TrialRef],
     metric: &str,
     limit: usize,
+    cache: &CurveCache,
 ) -> Result<Vec<Curve>, StoreError> {
-    let mut series = connection
-        .prepare_cached("SELECT id FROM series WHERE id BETWEEN ?1 AND ?2 AND metric = ?3")?;
-    let mut statement = connection.prepare_cached(
-        "SELECT time, value FROM observations WHERE series = ?1 ORDER BY time, id",
+    let mut series = connection.prepare_cached(
+        "SELECT id, count, min, max, first, latest, value FROM series
+         WHERE id BETWEEN ?1 AND ?2 AND metric = ?3",
     )?;
-    let mut curves = Vec::new();
+    let mut curves = Vec::with_capacity(trials.len());
     for trial in trials {
         let Some(known) = find(connection, trial)? else {
             continue;
         };
         let (first, last) = series_ids(known.id);
-        let id: Option<i64> = series
-            .query_row(params![first, last, metric], |row| row.get(0))
+        let found = series
+            .query_row(params![first, last, metric], |row| {
+                Ok((row.get(0)?, tally(row)?))
+            })
             .optional()?;
-        let Some(id) = id else { continue };
-        let mut rows = statement.query([id])?;
-        let mut points = Vec::new();
-        let mut step = 0;
-        while let Some(row) = rows.next()? {
-            let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
-            if let Some(value) = summary::finite(text) {
-                points.push(CurvePoint {
-                    step,
-                    time: row.get(0)?,
-                    value,
-                });
+        let Some((id, tally)) = found else { continue };
+        let key = (id, limit);
+        let curve = match cache.get(key, &tally, &trial.name) {
+            Some(curve) => curve,
+            None => {
+                let curve = Curve {
+                    trial: trial.name.clone(),
+                    points: curve::thin(points(connection, id, tally.count)?, limit),
+                };
+                cache.put(key, tally, &curve);
+                curve
             }
-            step += 1;
-        }
-        curves.push(Curve {
-            trial: trial.name.clone(),
-            points: curve::thin(points, limit),
-        });
+        };
+        curves.push(curve);
     }
     Ok(curves)
+}
+
+fn points(connection: &Connection, series: i64, count: i64) -> Result<Vec<CurvePoint>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT time, value FROM observations WHERE series = ?1 ORDER BY time, id",
+    )?;
+    let mut rows = statement.query([series])?;
+    let mut points = Vec::with_capacity(count as usize);
+    let mut step = 0;
+    while let Some(row) = rows.next()? {
+        let text = row.get_ref(1)?.as_str().map_err(rusqlite::Error::from)?;
+        if let Some(value) = summary::finite(text) {
+            points.push(CurvePoint {
+                step,
+                time: row.get(0)?,
+                value,
+            });
+        }
+        step += 1;
+    }
+    Ok(points)
 }
