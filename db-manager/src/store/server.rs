@@ -5,6 +5,7 @@
 //! end is not known (the server went away while it committed) is not stored twice.
 
 mod engine;
+mod memory;
 mod mysql;
 mod postgres;
 mod reader;
@@ -13,7 +14,6 @@ mod tables;
 mod writer;
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -27,8 +27,8 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::{
-    Delivery, Keep, LogQuery, ObservationStore, OpenOptions, Pages, Report, SourceRange, Step,
-    StoreError, Swept, TrialRef, bounds, next_step, stored_rows,
+    Delivery, Keep, LogQuery, ObservationStore, OpenOptions, Pages, Report, StoreError, Swept,
+    TrialRef, bounds, stored_rows,
 };
 use crate::{
     curve::{Curve, CurveCache},
@@ -36,6 +36,7 @@ use crate::{
     url::ServerUrl,
 };
 use engine::{Engine, Fault, Session};
+use memory::Memory;
 use reader::{Asked, Wanted};
 use schema::Layout;
 use writer::Prepared;
@@ -50,8 +51,6 @@ const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(2);
 /// How many pages of a log are read ahead of who reads them.
 const PAGES_AHEAD: usize = 2;
-/// How many ids of batches are remembered where the database has no room for them.
-const BATCHES: usize = 100_000;
 
 /// The observation log in a database server.
 pub struct ServerStore {
@@ -429,60 +428,5 @@ impl Inner {
             trial.namespace.clear();
         }
         trial
-    }
-}
-
-/// What was stored by this process, for databases that have no room to remember it.
-#[derive(Default)]
-struct Memory {
-    batches: HashSet<(String, String)>,
-    order: VecDeque<(String, String)>,
-    positions: HashMap<(String, String), u64>,
-}
-
-impl Memory {
-    fn has(&self, report: &Prepared) -> Result<bool, StoreError> {
-        match &report.delivery {
-            Delivery::Plain => Ok(false),
-            Delivery::Batch(batch) => {
-                let key = (report.trial.name.clone(), batch.clone());
-                Ok(self.batches.contains(&key))
-            }
-            Delivery::Source(range) => match self.position(&report.trial.name, &range.source) {
-                Some(stored) => Ok(next_step(range, stored)? == Step::Done),
-                None => Ok(false),
-            },
-        }
-    }
-
-    fn note(&mut self, report: &Prepared) {
-        let trial = report.trial.name.clone();
-        match &report.delivery {
-            Delivery::Plain => {}
-            Delivery::Batch(batch) => {
-                let key = (trial, batch.clone());
-                if self.batches.insert(key.clone()) {
-                    self.order.push_back(key);
-                }
-                if self.order.len() > BATCHES {
-                    let oldest = self.order.pop_front();
-                    oldest.map(|key| self.batches.remove(&key));
-                }
-            }
-            Delivery::Source(SourceRange { source, to, .. }) => {
-                self.positions.insert((trial, source.clone()), *to);
-            }
-        }
-    }
-
-    fn position(&self, trial: &str, source: &str) -> Option<u64> {
-        let key = (trial.to_owned(), source.to_owned());
-        self.positions.get(&key).copied()
-    }
-
-    fn forget(&mut self, trial: &str) {
-        self.positions.retain(|(of, _), _| of != trial);
-        self.batches.retain(|(of, _)| of != trial);
-        self.order.retain(|(of, _)| of != trial);
     }
 }

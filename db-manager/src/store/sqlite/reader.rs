@@ -180,17 +180,15 @@ pub(super) fn curves(
             .optional()?;
         let Some((id, tally)) = found else { continue };
         let key = (id, limit);
-        let curve = match cache.get(key, &tally, &trial.name) {
-            Some(curve) => curve,
-            None => {
-                let curve = Curve {
-                    trial: trial.name.clone(),
-                    points: curve::thin(points(connection, id, tally.count)?, limit),
-                };
-                cache.put(key, tally, &curve);
-                curve
-            }
+        if let Some(curve) = cache.get(key, &tally, &trial.name) {
+            curves.push(curve);
+            continue;
+        }
+        let curve = Curve {
+            trial: trial.name.clone(),
+            points: curve::thin(points(connection, id, tally.count)?, limit),
         };
+        cache.put(key, tally, &curve);
         curves.push(curve);
     }
     Ok(curves)
