@@ -19,7 +19,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use diwan_controller::Ports;
-use diwan_db_manager::{ObservationStore, SqliteStore, grpc};
+use diwan_db_manager::{ObservationStore, SqliteStore, grpc, retention};
 use diwan_embedded::{Api, resource};
 use diwan_node::{JobController, Node, NodeOptions};
 use jiff::Timestamp;
@@ -160,6 +160,11 @@ impl ControlPlane {
             _fresh: fresh,
         };
         plane.start_log(&base.api, [db_manager, for_pods]);
+        plane.tasks.spawn(retention::run(
+            Arc::clone(&store),
+            None,
+            plane.shutdown.clone().cancelled_owned(),
+        ));
         plane.start_controllers(&base);
         let stop = plane.shutdown.clone();
         let logs = KeptLogs {
