@@ -18,7 +18,6 @@ use diwan_api::{
 use jiff::Timestamp;
 use json::JsonParser;
 use lines::Lines;
-use regex::bytes::Regex;
 use text::TextParser;
 
 /// How metrics are written down.
@@ -135,34 +134,43 @@ impl Parser {
     fn read(
         &mut self,
         now: Timestamp,
-        split: impl FnOnce(&mut Lines, &mut dyn FnMut(lines::Piece<'_>)),
+        split: impl FnOnce(&mut Lines, &mut dyn FnMut(lines::Block<'_>)),
     ) -> Vec<MetricLog> {
         let mut rows = Vec::new();
+        let mut now = Now::new(now);
         let format = &mut self.format;
-        split(&mut self.lines, &mut |piece| match format {
-            Format::Text(parser) => parser.piece(piece, now, &mut rows),
-            Format::Json(parser) => parser.piece(piece, now, &mut rows),
+        split(&mut self.lines, &mut |block| match format {
+            Format::Text(parser) => parser.block(block, &mut now, &mut rows),
+            Format::Json(parser) => parser.block(block, &mut now, &mut rows),
         });
         self.objective_seen |= rows.iter().any(|row| row.name == self.objective);
         rows
     }
 }
 
-/// One pass over a line that tells whether it can hold a metric at all.
-fn mentions(names: &[String]) -> Option<Regex> {
-    let names: Vec<String> = names.iter().map(|name| regex::escape(name)).collect();
-    // A pattern too large to compile costs speed, not rows.
-    Regex::new(&names.join("|"))
-        .ok()
-        .filter(|_| !names.is_empty())
+/// The time of rows that carry none, printed once.
+struct Now {
+    time: Timestamp,
+    text: Option<String>,
+}
+
+impl Now {
+    fn new(time: Timestamp) -> Self {
+        Self { time, text: None }
+    }
+
+    fn text(&mut self) -> String {
+        self.text
+            .get_or_insert_with(|| stamp::print(self.time))
+            .clone()
+    }
 }
 
 /// One row. Values are never empty.
-fn row(time: Timestamp, name: &str, value: String) -> Option<MetricLog> {
-    let row = MetricLog {
-        time_stamp: time.to_string(),
+fn row(time: &str, name: &str, value: String) -> Option<MetricLog> {
+    (!value.is_empty()).then(|| MetricLog {
+        time_stamp: time.to_owned(),
         name: name.to_owned(),
         value,
-    };
-    Some(row).filter(|row| !row.value.is_empty())
+    })
 }

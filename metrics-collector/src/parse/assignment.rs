@@ -8,38 +8,64 @@ use memchr::memchr2_iter;
 
 use super::number;
 
-/// Calls `found` with each wanted name and its value, in the order of the text. Of several names
-/// that fit, the longest counts: `names` begins with the longest.
-pub(super) fn each(text: &str, names: &[String], found: &mut dyn FnMut(&str, String)) {
-    let mut done = 0;
-    for at in memchr2_iter(b'=', b':', text.as_bytes()) {
-        if at < done {
-            continue;
-        }
-        let Some(name) = name_before(&text[done..at], names) else {
-            continue;
-        };
-        let behind = text[at + 1..].trim_start();
-        let value = behind.strip_prefix(['"', '\'']).unwrap_or(behind);
-        if let Some(number) = number::leading(value) {
-            done = text.len() - value.len() + number.len;
-            found(name, number.value.into_owned());
-        }
-    }
+/// The names that are looked for.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// The longest first.
+    list: Vec<String>,
+    /// What can stand before the sign: the ends of names, space and quotes.
+    ends: [bool; 256],
 }
 
-fn name_before<'a>(text: &str, names: &'a [String]) -> Option<&'a str> {
-    let text = text.trim_end();
-    let quote = text.chars().next_back().filter(|c| matches!(c, '"' | '\''));
-    let unquoted = quote.and_then(|quote| text.strip_suffix(quote));
-    let fits = |name: &&String| {
-        let plain = text
-            .strip_suffix(name.as_str())
-            .is_some_and(|before| begins(before, name));
-        let quoted = unquoted.and_then(|text| text.strip_suffix(name.as_str()));
-        plain || quoted.is_some_and(|before| quote.is_some_and(|quote| before.ends_with(quote)))
-    };
-    names.iter().find(fits).map(String::as_str)
+impl Names {
+    pub(super) fn new(mut list: Vec<String>) -> Self {
+        list.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        let mut ends = [false; 256];
+        let last = list.iter().filter_map(|name| name.bytes().last());
+        // Bytes that are not ASCII may be space, too.
+        let more = (0x80..=0xff).chain(*b" \t\n\r\x0b\x0c\"'");
+        last.chain(more).for_each(|end| ends[usize::from(end)] = true);
+        Self { list, ends }
+    }
+
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.list.iter().any(|known| known == name)
+    }
+
+    /// Calls `found` with each wanted name and its value, in the order of the text. Of several
+    /// names that fit, the longest counts.
+    pub(super) fn each(&self, text: &str, found: &mut dyn FnMut(&str, String)) {
+        let mut done = 0;
+        for at in memchr2_iter(b'=', b':', text.as_bytes()) {
+            if at <= done || !self.ends[usize::from(text.as_bytes()[at - 1])] {
+                continue;
+            }
+            let Some(name) = self.before(&text[done..at]) else {
+                continue;
+            };
+            let behind = text[at + 1..].trim_start();
+            let value = behind.strip_prefix(['"', '\'']).unwrap_or(behind);
+            if let Some(number) = number::leading(value) {
+                done = text.len() - value.len() + number.len;
+                found(name, number.value.into_owned());
+            }
+        }
+    }
+
+    /// The name with which a text ends.
+    fn before(&self, text: &str) -> Option<&str> {
+        let text = text.trim_end();
+        let quote = text.chars().next_back().filter(|c| matches!(c, '"' | '\''));
+        let unquoted = quote.and_then(|quote| text.strip_suffix(quote));
+        let fits = |name: &&String| {
+            let plain = text
+                .strip_suffix(name.as_str())
+                .is_some_and(|before| begins(before, name));
+            let quoted = unquoted.and_then(|text| text.strip_suffix(name.as_str()));
+            plain || quoted.is_some_and(|before| quote.is_some_and(|quote| before.ends_with(quote)))
+        };
+        self.list.iter().find(fits).map(String::as_str)
+    }
 }
 
 /// Whether a name begins here, rather than being the end of a longer one.
@@ -68,10 +94,9 @@ mod tests {
     /// `names | text` on the left, `name=value …` on the right.
     #[track_caller]
     fn check(names: &str, text: &str, expected: &str) {
-        let mut names: Vec<String> = names.split(' ').map(Into::into).collect();
-        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
+        let names = Names::new(names.split(' ').map(Into::into).collect());
         let mut found = Vec::new();
-        each(text, &names, &mut |name, value| {
+        names.each(text, &mut |name, value| {
             found.push(format!("{name}={value}"));
         });
         assert_eq!(found.join(" "), expected, "{text}");

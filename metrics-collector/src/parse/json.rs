@@ -1,12 +1,16 @@
 //! Metrics in lines that are JSON objects. A JSON number comes out in its shortest form, text as it
 //! was written.
 
-use diwan_api::MetricLog;
-use jiff::Timestamp;
-use regex::bytes::Regex;
-use serde_json::{Map, Value};
+use std::{borrow::Cow, fmt};
 
-use super::{lines::Piece, mentions, number, row, stamp};
+use diwan_api::MetricLog;
+use serde::de::{self, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::{
+    Now,
+    lines::{Block, Mentions, Piece},
+    number, row, stamp,
+};
 
 /// The member that holds the time.
 const TIMESTAMP: &str = "timestamp";
@@ -16,7 +20,9 @@ const TIMESTAMP: &str = "timestamp";
 #[derive(Debug)]
 pub(super) struct JsonParser {
     names: Vec<String>,
-    mentions: Option<Regex>,
+    mentions: Mentions,
+    /// What the current line holds: a value for each name.
+    values: Vec<Option<String>>,
 }
 
 impl JsonParser {
@@ -26,43 +32,210 @@ impl JsonParser {
             name.bytes()
                 .all(|b| (b' '..=b'~').contains(&b) && !b"\\/\"".contains(&b))
         };
-        let mentions = names
-            .iter()
-            .all(literal)
-            .then(|| mentions(&names))
-            .flatten();
-        Self { names, mentions }
+        let mentions = if names.iter().all(literal) {
+            Mentions::of(&names)
+        } else {
+            Mentions::Any
+        };
+        let values = vec![None; names.len()];
+        Self {
+            names,
+            mentions,
+            values,
+        }
     }
 
-    /// Adds the rows of one line: metrics in the order in which they are wanted.
-    pub(super) fn piece(&mut self, piece: Piece<'_>, now: Timestamp, rows: &mut Vec<MetricLog>) {
-        if self
-            .mentions
-            .as_ref()
-            .is_some_and(|mentions| !mentions.is_match(piece.bytes))
-        {
-            return;
+    /// Adds the rows of some lines: metrics in the order in which they are wanted.
+    pub(super) fn block(&mut self, block: Block<'_>, now: &mut Now, rows: &mut Vec<MetricLog>) {
+        let (names, values) = (&self.names, &mut self.values);
+        block.pieces(&self.mentions, &mut |piece| {
+            let Some(time) = object(piece, names, values) else {
+                return;
+            };
+            let time = time.unwrap_or_else(|| now.text());
+            for (name, value) in names.iter().zip(values.iter_mut()) {
+                rows.extend(value.take().and_then(|value| row(&time, name, value)));
+            }
+        });
+    }
+}
+
+/// Reads one line; returns its own time if it is an object with a metric.
+fn object(
+    piece: Piece<'_>,
+    names: &[String],
+    values: &mut [Option<String>],
+) -> Option<Option<String>> {
+    let line = piece.bytes.trim_ascii();
+    if line.first() != Some(&b'{') {
+        return None;
+    }
+    let mut members = |line: &[u8]| {
+        values.fill(None);
+        let mut parser = serde_json::Deserializer::from_slice(line);
+        let time = Members { names, values }.deserialize(&mut parser).ok()?;
+        parser.end().ok()?;
+        Some(time)
+    };
+    let time = members(line).or_else(|| {
+        let text = String::from_utf8_lossy(line);
+        members(quote_constants(&text).as_bytes())
+    });
+    if time.is_none() {
+        values.fill(None);
+    }
+    time.filter(|_| values.iter().any(Option::is_some))
+}
+
+/// Reads an object's wanted members and its time, and passes over the rest.
+struct Members<'a> {
+    names: &'a [String],
+    values: &'a mut [Option<String>],
+}
+
+impl<'de> DeserializeSeed<'de> for Members<'_> {
+    type Value = Option<String>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Option<String>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut time = None;
+        while let Some(key) = map.next_key_seed(Text)? {
+            let wanted = self.names.iter().position(|name| *name == key);
+            if key != TIMESTAMP && wanted.is_none() {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            }
+            let value = map.next_value_seed(Scalar)?;
+            if key == TIMESTAMP {
+                time = value.as_ref().and_then(Member::time);
+            }
+            if let Some(wanted) = wanted {
+                self.values[wanted] = value.map(Member::value);
+            }
         }
-        let Some(object) = object(&String::from_utf8_lossy(piece.bytes)) else {
-            return;
-        };
-        let time = object.get(TIMESTAMP).and_then(time);
-        for name in &self.names {
-            if let Some(value) = object.get(name).and_then(value) {
-                rows.extend(row(stamp::micros(time.unwrap_or(now)), name, value));
+        Ok(time)
+    }
+}
+
+/// Reads a text, borrowed if it holds no escapes.
+struct Text;
+
+impl<'de> DeserializeSeed<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Text {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+}
+
+/// A number, in its shortest form, or a text.
+enum Member<'de> {
+    Number(String),
+    Text(Cow<'de, str>),
+}
+
+impl Member<'_> {
+    fn time(&self) -> Option<String> {
+        match self {
+            Self::Number(number) => stamp::whole_text(number),
+            Self::Text(text) => stamp::whole_text(text.trim()),
+        }
+    }
+
+    fn value(self) -> String {
+        match self {
+            Self::Number(number) => number,
+            Self::Text(text) => {
+                let text = text.trim();
+                number::whole(text).map_or_else(|| text.to_owned(), Cow::into_owned)
             }
         }
     }
 }
 
-fn object(line: &str) -> Option<Map<String, Value>> {
-    let line = line.trim();
-    if !line.starts_with('{') {
-        return None;
+/// Reads a number or a text; anything else is nothing.
+struct Scalar;
+
+impl<'de> DeserializeSeed<'de> for Scalar {
+    type Value = Option<Member<'de>>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
-    serde_json::from_str(line)
-        .ok()
-        .or_else(|| serde_json::from_str(&quote_constants(line)).ok())
+}
+
+impl<'de> Visitor<'de> for Scalar {
+    type Value = Option<Member<'de>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value")
+    }
+
+    fn visit_bool<E: de::Error>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(Some(Member::Number(number.to_string())))
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        Ok(Some(Member::Number(number.to_string())))
+    }
+
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<Self::Value, E> {
+        let number = serde_json::Number::from_f64(number);
+        Ok(number.map(|number| Member::Number(number.to_string())))
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Member::Text(Cow::Borrowed(text))))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Some(Member::Text(Cow::Owned(text.to_owned()))))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        while seq.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(None)
+    }
 }
 
 /// Puts quotes around the constants that Python and JavaScript write although JSON has none:
@@ -95,25 +268,6 @@ fn quote_constants(line: &str) -> String {
         rest = &rest[taken..];
     }
     quoted
-}
-
-fn time(value: &Value) -> Option<Timestamp> {
-    match value {
-        Value::String(text) => stamp::whole(text.trim()),
-        Value::Number(number) => stamp::epoch(&number.to_string()),
-        _ => None,
-    }
-}
-
-fn value(value: &Value) -> Option<String> {
-    match value {
-        Value::Number(number) => Some(number.to_string()),
-        Value::String(text) => {
-            let text = text.trim();
-            Some(number::whole(text).map_or_else(|| text.to_owned(), std::borrow::Cow::into_owned))
-        }
-        _ => None,
-    }
 }
 
 #[cfg(test)]

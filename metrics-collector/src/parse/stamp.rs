@@ -5,7 +5,7 @@ use jiff::{Span, Timestamp};
 /// Reads the time that a line begins with, if it begins with one; brackets around it and a colon or
 /// comma behind it don't matter. A plain number is a time only if it has the digits of one: 10 for
 /// seconds, 13, 16 or 19 for thousandths, millionths and so on.
-pub(super) fn leading(line: &str) -> Option<Timestamp> {
+fn leading(line: &str) -> Option<Timestamp> {
     let line = line.trim_start();
     let inner = line.strip_prefix('[').unwrap_or(line);
     if !inner.starts_with(|c: char| c.is_ascii_digit()) {
@@ -23,9 +23,58 @@ pub(super) fn leading(line: &str) -> Option<Timestamp> {
     })
 }
 
-/// Reads a text that is a time and nothing else: RFC 3339, or a number of seconds.
-pub(super) fn whole(text: &str) -> Option<Timestamp> {
-    rfc3339(text).or_else(|| epoch(text))
+/// Reads the time that a line begins with, as [`print`] gives it.
+pub(super) fn leading_text(line: &str) -> Option<String> {
+    let token = line.split([' ', '\t']).next().unwrap_or_default();
+    usual(token).or_else(|| leading(line).map(print))
+}
+
+/// Reads a text that is a time and nothing else, RFC 3339 or a number of seconds, as [`print`]
+/// gives it.
+pub(super) fn whole_text(text: &str) -> Option<String> {
+    usual(text).or_else(|| rfc3339(text).or_else(|| epoch(text)).map(print))
+}
+
+/// Prints a time as stores keep it: RFC 3339, UTC, cut to microseconds.
+pub(super) fn print(time: Timestamp) -> String {
+    micros(time).to_string()
+}
+
+/// The form that most programs write, which need not be taken apart to be printed again.
+fn usual(text: &str) -> Option<String> {
+    let seconds = text.as_bytes().get(..19)?;
+    let mut fields = [0_u32; 6];
+    let mut field = 0;
+    for (at, byte) in seconds.iter().enumerate() {
+        match (at, byte) {
+            (4 | 7, b'-') | (10, b'T') | (13 | 16, b':') => field += 1,
+            (4 | 7 | 10 | 13 | 16, _) => return None,
+            (_, b'0'..=b'9') => fields[field] = fields[field] * 10 + u32::from(byte - b'0'),
+            _ => return None,
+        }
+    }
+    let [year, month, day, hour, minute, second] = fields;
+    // Every month has 28 days.
+    let plain = (1970..9999).contains(&year) && (1..=12).contains(&month) && (1..=28).contains(&day);
+    if !plain || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let fraction = text[19..].strip_suffix('Z')?;
+    let mut printed = String::with_capacity(27);
+    printed.push_str(&text[..19]);
+    if !fraction.is_empty() {
+        let digits = fraction.strip_prefix('.')?;
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let digits = digits[..digits.len().min(6)].trim_end_matches('0');
+        if !digits.is_empty() {
+            printed.push('.');
+            printed.push_str(digits);
+        }
+    }
+    printed.push('Z');
+    Some(printed)
 }
 
 /// Reads a number of seconds since 1970; of thousandths and so on where it is too large for
@@ -80,7 +129,7 @@ fn rfc3339(text: &str) -> Option<Timestamp> {
 }
 
 /// Cuts a time to microseconds, which is what stores keep.
-pub(super) fn micros(time: Timestamp) -> Timestamp {
+fn micros(time: Timestamp) -> Timestamp {
     let below = i64::from(time.subsec_nanosecond() % 1_000);
     time.checked_sub(Span::new().nanoseconds(below))
         .unwrap_or(time)
@@ -89,6 +138,7 @@ pub(super) fn micros(time: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(found: Option<Timestamp>, expected: &str) {
@@ -143,7 +193,18 @@ mod tests {
             ("1e9", ""),
             ("9".repeat(30).as_str(), ""),
         ] {
-            check(whole(text), expected);
+            assert_eq!(whole_text(text).unwrap_or_default(), expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_usual_form_is_printed_as_the_slow_way_does(
+            text in "(20|19)[0-9]{2}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,9})?Z?"
+        ) {
+            if let Some(printed) = usual(&text) {
+                prop_assert_eq!(Some(printed), rfc3339(&text).map(print));
+            }
         }
     }
 

@@ -3,68 +3,54 @@
 use std::borrow::Cow;
 
 use diwan_api::{MetricLog, metrics_filter::Filter};
-use jiff::Timestamp;
-use regex::bytes::Regex;
 
-use super::{ansi, assignment, lines::Piece, mentions, row, stamp};
-
-/// How much of a line is kept to find the time it begins with.
-const HEAD: usize = 128;
+use super::{
+    Now, ansi,
+    assignment::Names,
+    lines::{Block, Mentions, Piece},
+    row, stamp,
+};
 
 /// Finds metrics in lines of text.
 #[derive(Debug)]
 pub(super) struct TextParser {
-    /// The longest first.
-    names: Vec<String>,
-    mentions: Option<Regex>,
+    names: Names,
+    mentions: Mentions,
     filters: Vec<Filter>,
-    /// The beginning of the current line: all its pieces have its time.
-    head: Vec<u8>,
 }
 
 impl TextParser {
     /// Makes a parser for some metrics; without filters the default one holds.
-    pub(super) fn new(mut names: Vec<String>, filters: Vec<Filter>) -> Self {
-        names.sort_by_key(|name| std::cmp::Reverse(name.len()));
-        let mentions = mentions(&names);
+    pub(super) fn new(names: Vec<String>, filters: Vec<Filter>) -> Self {
         Self {
-            names,
-            mentions,
+            mentions: Mentions::of(&names),
+            names: Names::new(names),
             filters,
-            head: Vec::new(),
         }
     }
 
-    /// Adds the rows of one piece of a line.
-    pub(super) fn piece(&mut self, piece: Piece<'_>, now: Timestamp, rows: &mut Vec<MetricLog>) {
-        if piece.starts_line {
-            self.head.clear();
-            self.head
-                .extend_from_slice(&piece.bytes[..piece.bytes.len().min(HEAD)]);
-        }
-        if self
-            .mentions
-            .as_ref()
-            .is_some_and(|mentions| !mentions.is_match(piece.bytes))
-        {
-            return;
-        }
+    /// Adds the rows of some lines.
+    pub(super) fn block(&self, block: Block<'_>, now: &mut Now, rows: &mut Vec<MetricLog>) {
+        block.pieces(&self.mentions, &mut |piece| self.piece(piece, now, rows));
+    }
+
+    fn piece(&self, piece: Piece<'_>, now: &mut Now, rows: &mut Vec<MetricLog>) {
         let text = plain(piece.bytes);
-        let mut time = None;
-        let head = &self.head;
+        let mut time: Option<String> = None;
         let mut add = |name: &str, value: String| {
             let time = time.get_or_insert_with(|| {
-                let own = stamp::leading(&text);
-                stamp::micros(own.or_else(|| stamp::leading(&plain(head))).unwrap_or(now))
+                stamp::leading_text(&text)
+                    .or_else(|| stamp::leading_text(&plain(piece.head)))
+                    .unwrap_or_else(|| now.text())
             });
-            rows.extend(row(*time, name, value));
+            rows.extend(row(time, name, value));
         };
         if self.filters.is_empty() {
-            assignment::each(&text, &self.names, &mut add);
+            self.names.each(&text, &mut add);
         }
         for filter in &self.filters {
             for (name, value) in filter.matches(&text) {
-                if self.names.iter().any(|wanted| wanted == name) {
+                if self.names.contains(name) {
                     add(name, value.to_owned());
                 }
             }
