@@ -28,14 +28,22 @@ const CHUNK: usize = 256 << 10;
 const ENOUGH: Duration = Duration::from_secs(2);
 
 fn main() {
-    println!("{:<44} {:>9} {:>12} {:>9}", "", "diwan", "katib's way", "rows");
+    println!(
+        "{:<44} {:>9} {:>12} {:>9}",
+        "", "diwan", "katib's way", "rows"
+    );
     for every in [20, 1] {
         let log = text(every);
         let rows = parse(FileFormat::Text, &log);
         assert_eq!(rows, katib_text(&log), "both find the same rows");
         let ours = rate(&log, || parse(FileFormat::Text, &log));
         let theirs = rate(&log, || katib_text(&log));
-        report(&format!("text, a metric in one line of {every}"), ours, Some(theirs), rows);
+        report(
+            &format!("text, a metric in one line of {every}"),
+            ours,
+            Some(theirs),
+            rows,
+        );
     }
     for every in [20, 1] {
         let log = json(every);
@@ -43,7 +51,12 @@ fn main() {
         assert_eq!(rows, katib_json(&log), "both find the same rows");
         let ours = rate(&log, || parse(FileFormat::Json, &log));
         let theirs = rate(&log, || katib_json(&log));
-        report(&format!("json, a metric in one line of {every}"), ours, Some(theirs), rows);
+        report(
+            &format!("json, a metric in one line of {every}"),
+            ours,
+            Some(theirs),
+            rows,
+        );
     }
 }
 
@@ -96,9 +109,16 @@ fn text(every: usize) -> Vec<u8> {
         let (seconds, value) = (line / 10 % 60, (line % 997) as f64 / 997.0);
         let time = format!("2024-03-04T17:55:{seconds:02}.{:03}Z INFO", line % 1000);
         if line % every == 0 {
-            writeln!(log, "{time}     Train Epoch: {} accuracy={value:.4}", line % 90)
+            writeln!(
+                log,
+                "{time}     Train Epoch: {} accuracy={value:.4}",
+                line % 90
+            )
         } else {
-            writeln!(log, "{time}     step {line} of 60000: read 64 samples in 12.4 ms, queue 3")
+            writeln!(
+                log,
+                "{time}     step {line} of 60000: read 64 samples in 12.4 ms, queue 3"
+            )
         }
         .unwrap();
     }
@@ -112,7 +132,11 @@ fn json(every: usize) -> Vec<u8> {
             break;
         }
         let value = (line % 997) as f64 / 997.0;
-        let name = if line % every == 0 { "accuracy" } else { "throughput" };
+        let name = if line % every == 0 {
+            "accuracy"
+        } else {
+            "throughput"
+        };
         writeln!(
             log,
             "{{\"timestamp\": \"2024-03-04T17:55:{:02}Z\", \"epoch\": {}, \"{name}\": \"{value:.4}\", \"phase\": \"train\", \"lr\": 0.001}}",

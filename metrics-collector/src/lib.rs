@@ -12,6 +12,6 @@ pub mod tail;
 pub mod watch;
 
 pub use collect::{CollectError, Outcome, Source, collect};
-pub use parse::{FileFormat, ParseError, Parser};
+pub use parse::{Damage, EventParser, FileFormat, ParseError, Parser};
 pub use sink::{Batch, Resume, Sink, SinkError};
 pub use watch::Watcher;

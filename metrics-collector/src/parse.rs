@@ -4,6 +4,7 @@
 
 mod ansi;
 mod assignment;
+pub mod events;
 mod json;
 mod lines;
 mod number;
@@ -15,6 +16,7 @@ use diwan_api::{
     metrics_collector::CollectorPlan,
     metrics_filter::{Filter, FilterError},
 };
+pub use events::{Damage, EventParser};
 use jiff::Timestamp;
 use json::JsonParser;
 use lines::Lines;
@@ -82,12 +84,7 @@ enum Format {
 impl Parser {
     /// Makes a parser for the metrics that a plan names.
     pub fn new(plan: &CollectorPlan, format: FileFormat) -> Result<Self, ParseError> {
-        let mut names: Vec<String> = Vec::new();
-        for name in [&plan.objective].into_iter().chain(&plan.additional) {
-            if !name.is_empty() && !names.contains(name) {
-                names.push(name.clone());
-            }
-        }
+        let names = names(plan);
         let format = match format {
             FileFormat::Text => {
                 let filters = plan.spec.filters().iter().map(|filter| Filter::new(filter));
@@ -146,6 +143,17 @@ impl Parser {
         self.objective_seen |= rows.iter().any(|row| row.name == self.objective);
         rows
     }
+}
+
+/// The wanted metrics, each once, the objective first.
+fn names(plan: &CollectorPlan) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in [&plan.objective].into_iter().chain(&plan.additional) {
+        if !name.is_empty() && !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    names
 }
 
 /// The time of rows that carry none, printed once.

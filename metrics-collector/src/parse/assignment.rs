@@ -24,7 +24,8 @@ impl Names {
         let last = list.iter().filter_map(|name| name.bytes().last());
         // Bytes that are not ASCII may be space, too.
         let more = (0x80..=0xff).chain(*b" \t\n\r\x0b\x0c\"'");
-        last.chain(more).for_each(|end| ends[usize::from(end)] = true);
+        last.chain(more)
+            .for_each(|end| ends[usize::from(end)] = true);
         Self { list, ends }
     }
 

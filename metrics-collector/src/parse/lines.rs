@@ -101,10 +101,7 @@ impl Lines {
 
 /// The first piece of a line, as far as it is kept.
 fn head_of(line: &[u8]) -> &[u8] {
-    let begin = line
-        .iter()
-        .position(|b| *b != b'\r')
-        .unwrap_or(line.len());
+    let begin = line.iter().position(|b| *b != b'\r').unwrap_or(line.len());
     let line = &line[begin..];
     let near = &line[..line.len().min(HEAD)];
     &near[..memchr(b'\r', near).unwrap_or(near.len())]
@@ -217,13 +214,21 @@ mod tests {
     #[test]
     fn carriage_returns_part_a_line_and_empty_parts_are_left_out() {
         let log = "a\r\n\r10%\r20%\n\n\rb";
-        check(log, &[], &[("a", ""), ("10%", ""), ("20%", "10%"), ("b", "")]);
+        check(
+            log,
+            &[],
+            &[("a", ""), ("10%", ""), ("20%", "10%"), ("b", "")],
+        );
     }
 
     #[test]
     fn pieces_are_those_that_mention_a_name_with_the_head_of_their_line() {
         let log = "noise\nT x\ra=1\r\ra=2\nb\nU\ra=3 a=4\nlast b";
-        check(log, &["a="], &[("a=1", "T x"), ("a=2", "T x"), ("a=3 a=4", "U")]);
+        check(
+            log,
+            &["a="],
+            &[("a=1", "T x"), ("a=2", "T x"), ("a=3 a=4", "U")],
+        );
         let both = [
             ("a=1", "T x"),
             ("a=2", "T x"),

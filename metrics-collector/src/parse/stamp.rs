@@ -55,7 +55,8 @@ fn usual(text: &str) -> Option<String> {
     }
     let [year, month, day, hour, minute, second] = fields;
     // Every month has 28 days.
-    let plain = (1970..9999).contains(&year) && (1..=12).contains(&month) && (1..=28).contains(&day);
+    let plain =
+        (1970..9999).contains(&year) && (1..=12).contains(&month) && (1..=28).contains(&day);
     if !plain || hour > 23 || minute > 59 || second > 59 {
         return None;
     }
