@@ -1,30 +1,23 @@
 //! Follows one source of one trial and reports its rows while the trial runs.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{io, path::PathBuf};
 
-use diwan_api::{
-    MetricLog,
-    metadata::{UNAVAILABLE, ZERO_TIME},
-    metrics_collector::CollectorPlan,
-};
+use diwan_api::{CollectorKind, MetricLog, metrics_collector::CollectorPlan};
 use jiff::Timestamp;
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 
 use crate::{
+    absence::Absence,
+    endpoint::EndpointError,
     parse::{FileFormat, ParseError, Parser},
-    sink::{Batch, Resume, Sink, SinkError},
+    report::{Reporter, Stretch},
+    sink::{Sink, SinkError},
     tail::{Chunk, Tail},
     watch::Watcher,
 };
 
 /// How many rows are gathered before they are reported although more are waiting.
-const ROWS_PER_BATCH: usize = 5_000;
-/// The wait after the first failure of a sink; doubled after each further one.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// The longest wait between two tries.
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
-/// How long a sink may be away before the rows are given up.
-const PATIENCE: Duration = Duration::from_mins(10);
+pub(crate) const ROWS_PER_BATCH: usize = 5_000;
 
 /// Where a trial's metrics are read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,12 +33,14 @@ pub struct Source {
 }
 
 /// What was collected.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// How many rows were reported by this call.
     pub rows: u64,
     /// Whether the objective metric was found, by this call or before it.
     pub objective_seen: bool,
+    /// Why the objective metric is unavailable, if it is.
+    pub absence: Option<Absence>,
 }
 
 /// Why collecting ended early.
@@ -54,6 +49,9 @@ pub enum CollectError {
     /// The plan can't be followed.
     #[error(transparent)]
     Plan(#[from] ParseError),
+    /// The endpoint can't be asked.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// The source can't be read.
     #[error("metrics source {path}: {error}")]
     Read {
@@ -110,7 +108,7 @@ pub async fn collect(
 struct Session<'a> {
     plan: &'a CollectorPlan,
     source: &'a Source,
-    sink: &'a dyn Sink,
+    reporter: Reporter<'a>,
     parser: Parser,
     /// Where in the source the parser began.
     origin: u64,
@@ -118,8 +116,6 @@ struct Session<'a> {
     reported: u64,
     rewound: bool,
     pending: Vec<MetricLog>,
-    seen_before: bool,
-    rows: u64,
 }
 
 impl<'a> Session<'a> {
@@ -129,39 +125,22 @@ impl<'a> Session<'a> {
         parser: Parser,
         sink: &'a dyn Sink,
     ) -> Result<Self, CollectError> {
-        let mut session = Self {
+        let mut reporter = Reporter::new(plan, sink);
+        let position = if source.resumed {
+            reporter.resume(&source.key).await?.position
+        } else {
+            0
+        };
+        Ok(Self {
             plan,
             source,
-            sink,
+            reporter,
             parser,
-            origin: 0,
-            reported: 0,
+            origin: position,
+            reported: position,
             rewound: false,
             pending: Vec::new(),
-            seen_before: false,
-            rows: 0,
-        };
-        if source.resumed {
-            let known = session.resume().await?;
-            session.origin = known.position;
-            session.reported = known.position;
-            session.seen_before = known.objective_seen;
-        }
-        Ok(session)
-    }
-
-    async fn resume(&self) -> Result<Resume, CollectError> {
-        let (plan, source) = (self.plan, self.source);
-        let mut retry = Retry::start();
-        loop {
-            let asked =
-                self.sink
-                    .resume(&plan.namespace, &plan.trial, &source.key, &plan.objective);
-            match asked.await {
-                Ok(known) => return Ok(known),
-                Err(error) => retry.wait(plan, error).await?,
-            }
-        }
+        })
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), CollectError> {
@@ -188,46 +167,28 @@ impl<'a> Session<'a> {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let to = self.origin + self.parser.settled();
+        let stretch = Stretch {
+            source: &self.source.key,
+            from: self.reported,
+            to: self.origin + self.parser.settled(),
+            rewound: self.rewound,
+        };
         let rows = std::mem::take(&mut self.pending);
-        self.report(to, rows).await
+        self.reporter.report(stretch, rows).await?;
+        (self.reported, self.rewound) = (stretch.to, false);
+        Ok(())
     }
 
     async fn end(mut self) -> Result<Outcome, CollectError> {
         self.pending.extend(self.parser.finish(Timestamp::now()));
         self.flush().await?;
-        let objective_seen = self.seen_before || self.parser.objective_seen();
-        if !objective_seen {
-            let row = MetricLog {
-                time_stamp: ZERO_TIME.to_owned(),
-                name: self.plan.objective.clone(),
-                value: UNAVAILABLE.to_owned(),
-            };
-            self.report(self.reported, vec![row]).await?;
-        }
-        Ok(Outcome {
-            rows: self.rows,
-            objective_seen,
-        })
-    }
-
-    async fn report(&mut self, to: u64, rows: Vec<MetricLog>) -> Result<(), CollectError> {
-        let batch = Batch {
-            namespace: self.plan.namespace.clone(),
-            trial: self.plan.trial.clone(),
-            source: self.source.key.clone(),
-            from: self.reported,
-            to,
-            rewound: self.rewound,
-            rows,
+        let absence = if self.reporter.objective_seen() {
+            None
+        } else {
+            absence(self.plan, self.source).await
         };
-        let mut retry = Retry::start();
-        while let Err(error) = self.sink.report(&batch).await {
-            retry.wait(self.plan, error).await?;
-        }
-        self.rows += batch.rows.len() as u64;
-        (self.reported, self.rewound) = (to, false);
-        Ok(())
+        let key = &self.source.key;
+        self.reporter.end(key, self.reported, absence).await
     }
 
     fn unreadable(&self, error: io::Error) -> CollectError {
@@ -238,32 +199,16 @@ impl<'a> Session<'a> {
     }
 }
 
-/// The waits between tries.
-struct Retry {
-    wait: Duration,
-    deadline: Instant,
-}
-
-impl Retry {
-    fn start() -> Self {
-        Self {
-            wait: FIRST_WAIT,
-            deadline: Instant::now() + PATIENCE,
-        }
-    }
-
-    /// Waits before the next try, or returns the error if there is to be none.
-    async fn wait(&mut self, plan: &CollectorPlan, error: SinkError) -> Result<(), CollectError> {
-        let away = matches!(error, SinkError::Away(_));
-        if !away || Instant::now() + self.wait > self.deadline {
-            return Err(CollectError::Sink {
-                trial: plan.trial.clone(),
-                error,
-            });
-        }
-        tracing::debug!(trial.name = plan.trial, %error, "the report is tried again");
-        tokio::time::sleep(self.wait).await;
-        self.wait = (self.wait * 2).min(LONGEST_WAIT);
-        Ok(())
-    }
+/// Looks for what the source has in place of the objective metric.
+async fn absence(plan: &CollectorPlan, source: &Source) -> Option<Absence> {
+    let place = match (plan.spec.kind(), plan.spec.path()) {
+        (CollectorKind::StdOut, _) => format!("the output of container {}", plan.primary_container),
+        // As the user calls it.
+        (_, Some(given)) if !given.path.is_empty() => format!("file {}", given.path),
+        _ => format!("file {}", source.path.display()),
+    };
+    let (metric, path, format) = (plan.objective.clone(), source.path.clone(), source.format);
+    let look =
+        tokio::task::spawn_blocking(move || Absence::of_file(&metric, &place, &path, format));
+    look.await.ok()
 }

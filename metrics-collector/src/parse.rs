@@ -5,11 +5,15 @@
 mod ansi;
 mod assignment;
 pub mod events;
+pub mod exposition;
+mod flat;
 mod json;
 mod lines;
 mod number;
 mod stamp;
 mod text;
+
+use std::collections::BTreeSet;
 
 use diwan_api::{
     CollectorKind, MetricLog, MetricsCollectorSpec,
@@ -17,6 +21,7 @@ use diwan_api::{
     metrics_filter::{Filter, FilterError},
 };
 pub use events::{Damage, EventParser};
+pub use exposition::ExpositionParser;
 use jiff::Timestamp;
 use json::JsonParser;
 use lines::Lines;
@@ -153,6 +158,21 @@ fn names(plan: &CollectorPlan) -> Vec<String> {
             names.push(name.clone());
         }
     }
+    names
+}
+
+/// Returns the names of what looks like metrics.
+pub(crate) fn names_in(bytes: &[u8], format: FileFormat) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    let mut lines = Lines::default();
+    let mut each = |block: lines::Block<'_>| {
+        block.pieces(&lines::Mentions::Any, &mut |piece| match format {
+            FileFormat::Text => text::names(piece, &mut names),
+            FileFormat::Json => json::names(piece, &mut names),
+        });
+    };
+    lines.push(bytes, &mut each);
+    lines.finish(&mut each);
     names
 }
 

@@ -41,6 +41,11 @@ impl Watcher {
         }
     }
 
+    /// Watches nothing: followers look again after a while.
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
     /// Subscribes to changes of the file at a path, whether it exists or not. While its folder is
     /// missing, the nearest folder above it is watched for the way to it.
     pub(crate) fn subscribe(&self, path: &Path) -> Option<Subscription> {

@@ -184,7 +184,8 @@ async fn a_finished_log_is_read_at_once_in_one_batch() {
         outcome,
         Outcome {
             rows: 3,
-            objective_seen: true
+            objective_seen: true,
+            absence: None
         }
     );
     assert_eq!(sink.values(), ["2", "0.1", "1"]);
@@ -208,6 +209,16 @@ async fn the_lack_of_the_objective_is_one_row_even_after_a_restart() {
             &["unavailable"]
         };
         assert_eq!(sink.values(), expected);
+        let said = outcome.absence.unwrap().to_string();
+        let expected_text = if content.is_some() {
+            "the output of container main has 2 lines without it, but \"acc\"; write it as loss=0.5 on a line"
+        } else {
+            "the output of container main was never written"
+        };
+        assert_eq!(
+            said,
+            format!("metric \"loss\" is unavailable: {expected_text}")
+        );
         collect_rest(&path, true, &sink).await.unwrap();
         assert_eq!(sink.values(), expected);
     }
@@ -232,7 +243,8 @@ async fn rows_arrive_while_the_file_grows_and_half_lines_wait() {
         outcome,
         Outcome {
             rows: 4,
-            objective_seen: true
+            objective_seen: true,
+            absence: None
         }
     );
     assert_eq!(sink.values(), ["3", "2", "1.5", "1.25"]);

@@ -1,6 +1,6 @@
 //! Metrics in lines of text: the default filter, or the user's.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use diwan_api::{MetricLog, metrics_filter::Filter};
 
@@ -8,8 +8,11 @@ use super::{
     Now, ansi,
     assignment::Names,
     lines::{Block, Mentions, Piece},
-    row, stamp,
+    number, row, stamp,
 };
+
+/// Longer names are none.
+const LONGEST_NAME: usize = 100;
 
 /// Finds metrics in lines of text.
 #[derive(Debug)]
@@ -54,6 +57,27 @@ impl TextParser {
                     add(name, value.to_owned());
                 }
             }
+        }
+    }
+}
+
+/// Adds the names that a number is given to.
+pub(super) fn names(piece: Piece<'_>, names: &mut BTreeSet<String>) {
+    let text = plain(piece.bytes);
+    for (at, _) in text.match_indices(['=', ':']) {
+        let value = text[at + 1..].trim_start().trim_start_matches(['"', '\'']);
+        if number::leading(value).is_none() {
+            continue;
+        }
+        let before = text[..at].trim_end().trim_end_matches(['"', '\'']);
+        let begin = before
+            .rfind(|c: char| !c.is_alphanumeric() && !"_|-/.".contains(c))
+            .map_or(0, |at| {
+                at + before[at..].chars().next().map_or(0, char::len_utf8)
+            });
+        let name = &before[begin..];
+        if name.starts_with(char::is_alphabetic) && name.len() <= LONGEST_NAME {
+            names.insert(name.to_owned());
         }
     }
 }

@@ -1,0 +1,252 @@
+//! Katib's collector container: waits for the processes of its pod, reads what the main one
+//! writes, and reports it. Beyond Katib, it reports while the trial runs.
+
+mod flags;
+mod processes;
+
+use std::{
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use diwan_api::CollectorKind;
+pub use flags::{FlagError, Flags, USAGE};
+use processes::End;
+pub use processes::Processes;
+use tokio::{
+    sync::{Notify, watch},
+    time::{Instant, sleep},
+};
+
+use crate::{
+    collect::{CollectError, Outcome, Source, collect},
+    folder::{EventSource, collect_events},
+    journal::{Journal, Manager},
+    parse::FileFormat,
+    sink::{Batch, Resume, Sink, SinkError},
+    stop::{StopRuleError, StopRules},
+    tail::{Chunk, Tail},
+    watch::Watcher,
+};
+
+/// How long the main process may take to appear.
+const APPEARANCE: Duration = Duration::from_mins(1);
+/// How long a stopped process may take to end.
+const FAREWELL: Duration = Duration::from_mins(1);
+/// Beside the metrics: how far they were reported.
+const JOURNAL: &str = ".diwan-metrics-collector.json";
+
+/// The early stopping service.
+#[async_trait]
+pub trait Stopper: Send + Sync {
+    /// Says that a trial was stopped early.
+    async fn set_trial_status(&self, namespace: &str, trial: &str) -> Result<(), SinkError>;
+}
+
+/// Why the sidecar fails, and its pod with it.
+#[derive(Debug, thiserror::Error)]
+pub enum SidecarError {
+    /// The rows did not arrive.
+    #[error(transparent)]
+    Collect(#[from] CollectError),
+    /// A stop rule can't be used.
+    #[error(transparent)]
+    Rule(#[from] StopRuleError),
+    /// The trial failed, or its processes can't be followed.
+    #[error("{0}")]
+    Processes(String),
+    /// The processes did not end in time.
+    #[error("timed out waiting for pids to complete")]
+    Timeout,
+    /// The early stopping service did not take the news.
+    #[error("early stopping service: {0}")]
+    Stopper(SinkError),
+}
+
+/// Collects until the processes of the pod have ended. Runs on one thread of tokio's.
+///
+/// `stopper` is needed where the flags have stop rules; `echo` gets what the trial writes to a file
+/// of lines, for this container's own log.
+pub async fn run<M: Manager>(
+    flags: &Flags,
+    manager: M,
+    stopper: Option<&dyn Stopper>,
+    processes: &Processes,
+    echo: &mut (dyn Write + Send),
+) -> Result<Outcome, SidecarError> {
+    let plan = &flags.plan;
+    let rules = StopRules::new(
+        &plan.stop_rules,
+        &plan.objective,
+        plan.objective_type.clone(),
+    )?;
+    let events = plan.spec.kind() == CollectorKind::TensorFlowEvent;
+    let path = PathBuf::from(&flags.path);
+    let folder = marks_folder(flags);
+    let sink = Watched {
+        inner: Journal::open(manager, folder.join(JOURNAL)),
+        rules: Mutex::new((rules, None)),
+        stop: Notify::new(),
+    };
+    let (sender, ended) = watch::channel(false);
+    let collecting = async {
+        let key = "sidecar".to_owned();
+        if events {
+            let source = EventSource {
+                key,
+                folder: path.clone(),
+                resumed: true,
+            };
+            return collect_events(plan, &source, ended.clone(), &sink).await;
+        }
+        let source = Source {
+            key,
+            path: path.clone(),
+            format: FileFormat::of(&plan.spec)?.unwrap_or(FileFormat::Text),
+            resumed: true,
+        };
+        collect(&Watcher::new(), plan, &source, ended.clone(), &sink).await
+    };
+    let echoing = async {
+        if !events {
+            copy(&path, ended.clone(), echo).await;
+        }
+    };
+    let waiting = async {
+        let end = wait(flags, processes, &sink.stop).await;
+        // The rest is read and reported, however the trial ended.
+        let _ = sender.send(true);
+        end
+    };
+    let (outcome, (), end) = tokio::join!(collecting, echoing, waiting);
+    let (end, outcome) = (end?, outcome?);
+    if let (End::EarlyStopped, Some(stopper)) = (end, stopper) {
+        let told = stopper.set_trial_status(&plan.namespace, &plan.trial).await;
+        told.map_err(SidecarError::Stopper)?;
+    }
+    Ok(outcome)
+}
+
+/// Returns the folder in which the main process leaves its mark: that of the metrics file, or the
+/// folder of event files.
+pub fn marks_folder(flags: &Flags) -> PathBuf {
+    let path = Path::new(&flags.path);
+    if flags.plan.spec.kind() == CollectorKind::TensorFlowEvent {
+        path.to_owned()
+    } else {
+        path.parent().unwrap_or(path).to_owned()
+    }
+}
+
+/// Waits for the processes of the pod, and stops the main one when told.
+async fn wait(flags: &Flags, processes: &Processes, stop: &Notify) -> Result<End, SidecarError> {
+    let begin = Instant::now();
+    let failed = |problem: String| SidecarError::Processes(problem);
+    let (main, mut left) = loop {
+        match processes
+            .of_pod()
+            .map_err(|error| failed(error.to_string()))?
+        {
+            Some(found) => break found,
+            None if processes.completed_before() => return Ok(End::Completed),
+            None if begin.elapsed() > APPEARANCE => {
+                return Err(failed(
+                    "the main process of the trial is not found".to_owned(),
+                ));
+            }
+            None => sleep(flags.poll).await,
+        }
+    };
+    let mut end = None;
+    let mut deadline = flags.timeout.map(|timeout| begin + timeout);
+    let mut stopped = false;
+    loop {
+        if !processes.is_alive(main) && left.remove(&main) {
+            end = Some(processes.end_of(main).map_err(failed)?);
+        }
+        left.retain(|pid| *pid == main || processes.is_alive(*pid));
+        if let Some(end) = end
+            && (left.is_empty() || !flags.wait_all || stopped)
+        {
+            let end = if stopped { End::EarlyStopped } else { end };
+            return Ok(end);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Err(SidecarError::Timeout);
+        }
+        tokio::select! {
+            () = sleep(flags.poll) => {}
+            () = stop.notified(), if !stopped && end.is_none() => {
+                processes.stop(main).map_err(failed)?;
+                stopped = true;
+                deadline = Some(Instant::now() + FAREWELL);
+            }
+        }
+    }
+}
+
+/// Copies what is written to a file until it has ended.
+async fn copy(path: &Path, mut ended: watch::Receiver<bool>, to: &mut (dyn Write + Send)) {
+    let mut tail = Tail::new(Watcher::new(), path, 0);
+    loop {
+        let over = *ended.borrow() || ended.has_changed().is_err();
+        match tail.read().await {
+            Ok(Chunk::Bytes(bytes)) => {
+                // A log that is not read doesn't end the collecting.
+                let _ = to.write_all(&bytes);
+            }
+            Ok(Chunk::Rewound) => {}
+            Ok(Chunk::Nothing) if !over => {
+                let _ = to.flush();
+                tail.wait(&mut ended).await;
+            }
+            Ok(Chunk::Nothing) | Err(_) => {
+                let _ = to.flush();
+                return;
+            }
+        }
+    }
+}
+
+/// A sink that tests the rows against the stop rules as they pass.
+struct Watched<S> {
+    inner: S,
+    /// The rules, and up to where of which source they were tested.
+    rules: Mutex<(StopRules, Option<(String, u64)>)>,
+    stop: Notify,
+}
+
+#[async_trait]
+impl<S: Sink> Sink for Watched<S> {
+    async fn resume(
+        &self,
+        namespace: &str,
+        trial: &str,
+        source: &str,
+        objective: &str,
+    ) -> Result<Resume, SinkError> {
+        self.inner.resume(namespace, trial, source, objective).await
+    }
+
+    async fn report(&self, batch: &Batch) -> Result<(), SinkError> {
+        {
+            let mut rules = self.rules.lock().unwrap_or_else(PoisonError::into_inner);
+            let stretch = Some((batch.source.clone(), batch.to));
+            // A batch that is tried again was tested before.
+            if rules.1 != stretch {
+                rules.1 = stretch;
+                let mut met = false;
+                for row in &batch.rows {
+                    met |= rules.0.observe(&row.name, &row.value);
+                }
+                if met {
+                    self.stop.notify_one();
+                }
+            }
+        }
+        self.inner.report(batch).await
+    }
+}
