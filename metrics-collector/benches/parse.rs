@@ -9,7 +9,7 @@
     reason = "a program for people that fails by panicking"
 )]
 
-use std::{fmt::Write as _, hint::black_box, time::Duration};
+use std::{fmt::Write as _, hint::black_box};
 
 use diwan_api::{MetricsCollectorSpec, ObjectiveType, metrics_collector::CollectorPlan};
 use diwan_metrics_collector::{EventParser, FileFormat, Parser};
@@ -21,7 +21,7 @@ const SIZE: usize = 32 << 20;
 /// As the collector reads files.
 const CHUNK: usize = 256 << 10;
 /// How long each figure is measured at least.
-const ENOUGH: Duration = Duration::from_secs(2);
+const ENOUGH: f64 = 2.0;
 
 fn main() {
     println!(
@@ -82,7 +82,7 @@ fn events(every: usize) -> Vec<u8> {
         if file.len() >= SIZE {
             break;
         }
-        let tag: &[u8] = if at % every == 0 {
+        let tag: &[u8] = if at.is_multiple_of(every) {
             b"accuracy"
         } else {
             b"train/gradient_norm"
@@ -145,12 +145,12 @@ fn rate(log: &[u8], mut read: impl FnMut() -> usize) -> f64 {
         black_box(read());
         times += 1;
     }
-    log.len() as f64 * f64::from(times) / (on_processor() - begin).as_secs_f64() / 1e6
+    log.len() as f64 * f64::from(times) / (on_processor() - begin) / 1e6
 }
 
-fn on_processor() -> Duration {
+fn on_processor() -> f64 {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
-    Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
+    text.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9
 }
 
 fn plan() -> CollectorPlan {
@@ -185,7 +185,7 @@ fn text(every: usize) -> Vec<u8> {
         }
         let (seconds, value) = (line / 10 % 60, (line % 997) as f64 / 997.0);
         let time = format!("2024-03-04T17:55:{seconds:02}.{:03}Z INFO", line % 1000);
-        if line % every == 0 {
+        if line.is_multiple_of(every) {
             writeln!(
                 log,
                 "{time}     Train Epoch: {} accuracy={value:.4}",
@@ -209,7 +209,7 @@ fn json(every: usize) -> Vec<u8> {
             break;
         }
         let value = (line % 997) as f64 / 997.0;
-        let name = if line % every == 0 {
+        let name = if line.is_multiple_of(every) {
             "accuracy"
         } else {
             "throughput"

@@ -9,7 +9,7 @@
     reason = "a program for people that fails by panicking"
 )]
 
-use std::{fs, io::sink, process::Command, time::Duration};
+use std::{fs, io::sink, process::Command};
 
 use async_trait::async_trait;
 use diwan_api::MetricLog;
@@ -76,12 +76,12 @@ fn main() {
     );
     println!(
         "on the processor: {:.3} % of a core",
-        time.as_secs_f64() / SECONDS as f64 * 100.0
+        time / SECONDS as f64 * 100.0
     );
 }
 
-/// The time of all threads, in ticks of 10 ms.
-fn on_processor() -> Duration {
+/// Seconds of all threads, counted in hundredths.
+fn on_processor() -> f64 {
     let stat = fs::read_to_string("/proc/self/stat").unwrap();
     let fields: Vec<&str> = stat
         .rsplit_once(')')
@@ -89,6 +89,6 @@ fn on_processor() -> Duration {
         .1
         .split_whitespace()
         .collect();
-    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-    Duration::from_millis(ticks * 10)
+    let ticks = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+    ticks / 100.0
 }

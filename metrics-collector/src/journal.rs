@@ -6,7 +6,7 @@
 //! batch with the same id first, and then goes on behind it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
@@ -51,8 +51,8 @@ struct State {
     reports: u64,
     /// How far each source was read.
     positions: BTreeMap<String, u64>,
-    /// The trial has a row of the metric.
-    seen: BTreeMap<String, bool>,
+    /// The metrics of which the trial has rows.
+    seen: BTreeSet<String>,
     /// What may have been sent.
     pending: Option<Pending>,
 }
@@ -109,8 +109,8 @@ impl<M: Manager> Journal<M> {
         }
         state.positions.insert(pending.source.clone(), pending.to);
         for (_, name, _) in &pending.rows {
-            if !state.seen.contains_key(name) {
-                state.seen.insert(name.clone(), true);
+            if !state.seen.contains(name) {
+                state.seen.insert(name.clone());
             }
         }
         state.reports += 1;
@@ -140,7 +140,7 @@ impl<M: Manager> Sink for Journal<M> {
         self.deliver(&mut state).await?;
         Ok(Resume {
             position: state.positions.get(source).copied().unwrap_or(0),
-            objective_seen: state.seen.contains_key(objective),
+            objective_seen: state.seen.contains(objective),
         })
     }
 

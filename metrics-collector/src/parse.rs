@@ -82,7 +82,7 @@ pub struct Parser {
 
 #[derive(Debug)]
 enum Format {
-    Text(TextParser),
+    Text(Box<TextParser>),
     Json(JsonParser),
 }
 
@@ -93,7 +93,8 @@ impl Parser {
         let format = match format {
             FileFormat::Text => {
                 let filters = plan.spec.filters().iter().map(|filter| Filter::new(filter));
-                Format::Text(TextParser::new(names, filters.collect::<Result<_, _>>()?))
+                let filters = filters.collect::<Result<_, _>>()?;
+                Format::Text(Box::new(TextParser::new(names, filters)))
             }
             FileFormat::Json => Format::Json(JsonParser::new(names)),
         };

@@ -68,9 +68,9 @@ async fn serve(answer: Arc<Mutex<String>>) -> (u16, Arc<Mutex<Vec<String>>>) {
 async fn changes_are_reported_while_the_trial_runs() {
     let answer = Arc::new(Mutex::new(String::new()));
     let (port, requests) = serve(Arc::clone(&answer)).await;
-    let spec = spec(&format!(
-        "{{\"port\": \"metrics\", \"path\": \"/m\", \"httpHeaders\": [{{\"name\": \"X-A\", \"value\": \"b\"}}]}}"
-    ));
+    let spec = spec(
+        r#"{"port": "metrics", "path": "/m", "httpHeaders": [{"name": "X-A", "value": "b"}]}"#,
+    );
     let named = |name: &str| (name == "metrics").then_some(port);
     let source = ScrapeSource {
         key: "pod".into(),

@@ -70,7 +70,7 @@ pub fn text(bytes: &[u8]) {
     let rows = lines(bytes, FileFormat::Text, None);
     assert!(rows.iter().all(number), "the default filter gives numbers");
     // To compile a filter takes longer than all the rest.
-    if bytes.first().is_some_and(|first| first % 16 == 0) {
+    if bytes.first().is_some_and(|first| first.is_multiple_of(16)) {
         lines(bytes, FileFormat::Text, Some(r"(\S+?)\s*[=:]\s*(\S+)"));
     }
 }

@@ -46,11 +46,13 @@ impl ExpositionParser {
     /// Makes a parser for the metrics that a plan names.
     pub fn new(plan: &CollectorPlan) -> Self {
         let metric = |name: String| {
-            let parsed = series(&name).filter(|(_, rest)| rest.is_empty());
-            let series = parsed.map(|(series, _)| series).unwrap_or_else(|| Series {
-                name: name.clone(),
-                labels: Vec::new(),
-            });
+            let series = match series(&name) {
+                Some((series, "")) => series,
+                _ => Series {
+                    name: name.clone(),
+                    labels: Vec::new(),
+                },
+            };
             Metric {
                 name,
                 series,

@@ -54,7 +54,7 @@ impl JsonParser {
             let Some(time) = object(piece, names, values) else {
                 return;
             };
-            let time = time.unwrap_or_else(|| now.text());
+            let time = time.0.unwrap_or_else(|| now.text());
             for (name, value) in names.iter().zip(values.iter_mut()) {
                 rows.extend(value.take().and_then(|value| row(&time, name, value)));
             }
@@ -62,12 +62,11 @@ impl JsonParser {
     }
 }
 
+/// The time that a line carries, if it does.
+struct Time(Option<String>);
+
 /// Reads one line; returns its own time if it is an object with a metric.
-fn object(
-    piece: Piece<'_>,
-    names: &[String],
-    values: &mut [Option<String>],
-) -> Option<Option<String>> {
+fn object(piece: Piece<'_>, names: &[String], values: &mut [Option<String>]) -> Option<Time> {
     let line = piece.bytes.trim_ascii();
     if line.first() != Some(&b'{') {
         return None;
@@ -80,7 +79,7 @@ fn object(
         let mut parser = serde_json::Deserializer::from_slice(line);
         let time = Members { names, values }.deserialize(&mut parser).ok()?;
         parser.end().ok()?;
-        Some(time)
+        Some(Time(time))
     };
     let time = members(line).or_else(|| {
         let text = String::from_utf8_lossy(line);
@@ -93,7 +92,7 @@ fn object(
 }
 
 /// Reads a line the fast way, if it is plain enough.
-fn plain(line: &[u8], names: &[String], values: &mut [Option<String>]) -> Option<Option<String>> {
+fn plain(line: &[u8], names: &[String], values: &mut [Option<String>]) -> Option<Time> {
     values.fill(None);
     let mut time = None;
     let mut beyond = false;
@@ -118,7 +117,7 @@ fn plain(line: &[u8], names: &[String], values: &mut [Option<String>]) -> Option
             values[wanted] = member.map(Member::value);
         }
     });
-    (whole && !beyond).then_some(time)
+    (whole && !beyond).then_some(Time(time))
 }
 
 /// Reads an object's wanted members and its time, and passes over the rest.
@@ -331,7 +330,7 @@ mod tests {
         ) {
             let names = ["loss".to_owned(), "acc".to_owned()];
             let (mut fast, mut slow) = (vec![None; 2], vec![None; 2]);
-            if let Some(time) = plain(line.as_bytes(), &names, &mut fast) {
+            if let Some(Time(time)) = plain(line.as_bytes(), &names, &mut fast) {
                 let mut parser = serde_json::Deserializer::from_slice(line.as_bytes());
                 let members = Members { names: &names, values: &mut slow };
                 let slow_time = members.deserialize(&mut parser);

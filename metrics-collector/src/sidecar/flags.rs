@@ -71,12 +71,11 @@ impl Flags {
                 return Err(refuse(&arg, "is no flag"));
             };
             let flag = flag.strip_prefix('-').unwrap_or(flag);
-            let (flag, value) = match flag.split_once('=') {
-                Some((flag, value)) => (flag, value.to_owned()),
-                None => {
-                    let value = args.next();
-                    (flag, value.ok_or_else(|| refuse(flag, "needs a value"))?)
-                }
+            let (flag, value) = if let Some((flag, value)) = flag.split_once('=') {
+                (flag, value.to_owned())
+            } else {
+                let value = args.next();
+                (flag, value.ok_or_else(|| refuse(flag, "needs a value"))?)
             };
             given.take(flag, value)?;
         }
@@ -332,11 +331,7 @@ mod tests {
             ),
         ] {
             let error = parse(line).unwrap_err().to_string();
-            assert_eq!(
-                error.replace("flag -t: is no", "flag -t: is no"),
-                expected,
-                "{line}"
-            );
+            assert_eq!(error, expected, "{line}");
         }
     }
 
