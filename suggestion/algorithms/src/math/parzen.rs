@@ -59,9 +59,6 @@ pub(crate) struct Estimator {
     /// Running sum of weights.
     cumulative: Vec<f64>,
     prior_weight: f64,
-    deviation: f64,
-    /// Made when there are many kernels.
-    factors: Option<Factors>,
 }
 
 /// One dimension of all kernels.
@@ -77,33 +74,31 @@ struct Column {
     /// The same under the prior.
     prior: Vec<f64>,
     categories: f64,
+    /// Made when there are many kernels.
+    factors: Option<Factors>,
 }
 
 impl Estimator {
-    /// A mixture that has only its prior kernel yet.
-    pub(crate) fn new(dimensions: &[Dimension], prior_weight: f64, spread: Spread) -> Self {
+    /// A mixture that has only its prior kernel yet; kernels are spread out by dimension.
+    pub(crate) fn new(dimensions: &[Dimension], prior_weight: f64, spreads: &[Spread]) -> Self {
         Self {
             dimensions: dimensions.to_vec(),
             columns: dimensions
                 .iter()
-                .map(|dimension| Column::new(dimension, spread))
+                .zip(spreads)
+                .map(|(dimension, spread)| Column::new(dimension, *spread))
                 .collect(),
             constants: Vec::new(),
             cumulative: Vec::new(),
             prior_weight,
-            deviation: spread.deviation,
-            factors: None,
         }
     }
 
     /// Adds a kernel.
     pub(crate) fn push(&mut self, point: &[f64], weight: f64) {
         let mut constant = weight.ln();
-        if self.factors.is_none() && self.constants.len() >= MANY {
-            self.factors = Some(Factors::new(self.deviation));
-        }
         for ((column, dimension), x) in self.columns.iter_mut().zip(&self.dimensions).zip(point) {
-            constant += column.push(dimension, *x, self.factors.as_ref());
+            constant += column.push(dimension, *x);
         }
         self.constants.push(constant);
         let sum = self.cumulative.last().copied().unwrap_or_default();
@@ -220,14 +215,18 @@ impl Column {
             table,
             prior,
             categories,
+            factors: None,
         }
     }
 
     /// Adds a kernel and returns the logarithm of the factor before its exponential.
-    fn push(&mut self, dimension: &Dimension, centre: f64, factors: Option<&Factors>) -> f64 {
+    fn push(&mut self, dimension: &Dimension, centre: f64) -> f64 {
         if let Dimension::Smooth { .. } = dimension {
             self.centres.push(centre);
-            return match factors {
+            if self.factors.is_none() && self.centres.len() > MANY {
+                self.factors = Some(Factors::new(self.deviation));
+            }
+            return match &self.factors {
                 Some(factors) => factors.at(centre),
                 None => UnitNormal::new(centre, self.deviation).log_factor(),
             };
@@ -346,7 +345,7 @@ mod tests {
             deviation: 0.2,
             categories: 0.25,
         };
-        let mut estimator = Estimator::new(&dimensions(), prior_weight, spread);
+        let mut estimator = Estimator::new(&dimensions(), prior_weight, &[spread; 3]);
         for (point, weight) in points {
             estimator.push(point, *weight);
         }
@@ -398,7 +397,7 @@ mod tests {
             categories: 0.25,
         };
         let whole = |indices: std::ops::Range<usize>| {
-            let mut estimator = Estimator::new(&dimensions(), 1e-9, spread);
+            let mut estimator = Estimator::new(&dimensions(), 1e-9, &[spread; 3]);
             indices.for_each(|i| estimator.push(&point(i), 1.0));
             estimator
                 .log_density(&[0.4, 1.0, 2.0], &mut Vec::new())
