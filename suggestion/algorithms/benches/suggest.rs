@@ -1,11 +1,12 @@
-//! How long one suggestion takes when everything is observed, and how long observing takes:
+//! How long one suggestion takes when everything is observed, and how long observing takes, of
+//! `cmaes` both together when one trial has ended since the last request:
 //! 10 numbers, 5 whole numbers and 5 categories, `n` trials that have ended.
 #![allow(missing_docs)] // what criterion's macros make has none
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
-use diwan_algorithms::{Budget, Designer, Goal, Problem, Settings, State, Trial, find};
+use diwan_algorithms::{Budget, Designer, Goal, Memo, Problem, Settings, State, Trial, find};
 use diwan_api::SearchSpace;
 use diwan_api::search_space::{Domain, Parameter, Scale, Value};
 
@@ -98,6 +99,18 @@ fn suggest(criterion: &mut Criterion) {
                 );
             });
         }
+    }
+    for count in [1_000, 5_000] {
+        let history: Vec<Trial> = (0..count).map(trial).collect();
+        let mut memo = Memo::default();
+        group.bench_function(format!("cmaes/{count}/further"), |bencher| {
+            bencher.iter(|| {
+                let mut designer = designer("cmaes", count);
+                memo.keep_first(count - 1);
+                designer.observe_further(&history, &[], &mut memo);
+                black_box(designer.suggest(1))
+            });
+        });
     }
     group.finish();
 }

@@ -4,7 +4,7 @@ use diwan_api::AlgorithmSetting;
 use diwan_api::search_space::Value;
 use indexmap::IndexMap;
 
-use crate::{Problem, Setting, Trial};
+use crate::{Memo, Problem, Setting, Trial};
 
 /// One row of the algorithm table.
 pub struct Algorithm {
@@ -63,6 +63,13 @@ pub trait Designer: Send {
 
     /// Takes in the history: trials that have ended, and trials that have not.
     fn observe(&mut self, completed: &[Trial], active: &[Trial]);
+
+    /// The same with what an earlier designer left, so that it costs what is new in the history.
+    /// The answer is the same with any memo.
+    fn observe_further(&mut self, completed: &[Trial], active: &[Trial], memo: &mut Memo) {
+        let _ = memo;
+        self.observe(completed, active);
+    }
 
     /// Proposes up to `count` points; fewer when the space is exhausted, or when what comes next
     /// depends on trials that have not ended.

@@ -1,8 +1,8 @@
 //! What every algorithm of the table must do, on every kind of space.
 
 use diwan_algorithms::{
-    ALGORITHMS, Algorithm, Budget, Capability, Goal, Problem, Proposal, Settings, State, Suggested,
-    Trial, seed_of,
+    ALGORITHMS, Algorithm, Budget, Capability, Goal, Memo, Problem, Proposal, Settings, State,
+    Suggested, Trial, seed_of,
 };
 use diwan_api::search_space::{Domain, Parameter, Scale, Value};
 use diwan_api::{AlgorithmSetting, SearchSpace};
@@ -144,12 +144,17 @@ fn ask(
         ..problem.clone()
     };
     let mut designer = (algorithm.build)(&problem).ok()?;
-    let (active, completed): (Vec<_>, Vec<_>) = history
-        .iter()
-        .cloned()
-        .partition(|t| t.state == State::Active);
+    let (active, completed) = parted(history);
     designer.observe(&completed, &active);
     Some(designer.suggest(count).expect("a built designer suggests"))
+}
+
+/// Trials that have not ended, and those that have.
+fn parted(history: &[Trial]) -> (Vec<Trial>, Vec<Trial>) {
+    history
+        .iter()
+        .cloned()
+        .partition(|t| t.state == State::Active)
 }
 
 fn trial(proposal: &Proposal, index: usize, state: State, objective: Option<f64>) -> Trial {
@@ -282,6 +287,81 @@ fn a_run_that_is_resumed_at_any_trial_goes_on_as_if_it_was_not_interrupted() {
                 whole[cut].objective,
             );
             assert_eq!(next, whole[cut], "{} at {cut}", algorithm.name);
+        }
+    });
+}
+
+/// What became of a history since the last request: of its last trials some run until the next.
+fn grown(whole: &[Trial], count: usize) -> Vec<Trial> {
+    let mut history = whole[..count].to_vec();
+    for index in count.saturating_sub(6)..count {
+        if index % 3 == 0 {
+            history[index].state = State::Active;
+            history[index].objective = None;
+        }
+    }
+    history
+}
+
+#[test]
+fn what_an_earlier_request_left_changes_no_answer() {
+    for_each(|algorithm, space| {
+        let problem = problem(algorithm, space, 17);
+        let whole = run(algorithm, &problem, (60, 4), |values| {
+            (State::Succeeded, Some(noise(values)))
+        });
+        let mut reversed = whole.clone();
+        reversed.reverse();
+        // Requests in uneven steps, one of them after trials were lost and one in another order.
+        let requests = [0, 1, 13, 14, 29, 45, 60, 37, 41, 58]
+            .map(|count| grown(&whole, count))
+            .into_iter()
+            .chain([reversed, whole.clone()]);
+        let mut memo = Memo::default();
+        let mut last: Vec<Trial> = Vec::new();
+        for history in requests {
+            let (active, completed) = parted(&history);
+            let same = completed
+                .iter()
+                .zip(&last)
+                .take_while(|(new, old)| new == old);
+            memo.keep_first(same.count());
+            let issued = Problem {
+                issued: history.len(),
+                ..problem.clone()
+            };
+            let mut designer = (algorithm.build)(&issued).expect("it served the space before");
+            designer.observe_further(&completed, &active, &mut memo);
+            assert_eq!(
+                designer.suggest(3).ok(),
+                ask(algorithm, &problem, &history, 3),
+                "{} after {}",
+                algorithm.name,
+                history.len()
+            );
+            last = completed;
+        }
+    });
+}
+
+#[test]
+fn a_history_in_any_order_and_batching_is_a_valid_one() {
+    for_each(|algorithm, space| {
+        let problem = problem(algorithm, space, 19);
+        for batch in [1, 5, 13] {
+            let whole = run(algorithm, &problem, (26, batch), |values| {
+                (State::Succeeded, Some(noise(values)))
+            });
+            for cut in (1..26).step_by(4) {
+                let mut history = whole[..cut].to_vec();
+                history.rotate_left(cut / 2);
+                let suggested = ask(algorithm, &problem, &history, 2).expect("it served before");
+                assert_eq!(suggested.proposals.len(), 2, "{} at {cut}", algorithm.name);
+                suggested
+                    .proposals
+                    .iter()
+                    .for_each(|proposal| assert_inside(&problem.space, proposal));
+            }
         }
     });
 }

@@ -5,7 +5,7 @@
 //! al., "Adaptive Stochastic Natural Gradient Method", 2019).
 //!
 //! There is no memory but the history: its trials are replayed in their order, one generation
-//! after the other. What was not drawn from a generation's distribution (a late trial of an
+//! after the other, from the last one at which nothing has changed since an earlier request. What was not drawn from a generation's distribution (a late trial of an
 //! earlier one, a point of the user's) counts like what was, with its distance bounded (Hansen,
 //! "Injecting External Solutions Into CMA-ES", 2011). So batches may be larger or smaller than
 //! the population, and any order or subset of a history is a valid one.
@@ -13,19 +13,22 @@
 //! Departures: steps are measured with the Cholesky factor of the covariance, which is cheaper
 //! than its root and serves as well (Krause et al., "CMA-ES with Optimal Covariance Update and
 //! Storage Complexity", 2016), and points are spread evenly over the distribution instead of
-//! being drawn by chance, which matters much while generations are few. Katib's service draws
+//! being drawn by chance, which matters much while generations are few, for the sake of which the
+//! mean and the covariance also follow each one further than usual. Katib's service draws
 //! categories at random and fails for ever when it is restarted.
 
 mod distribution;
 mod replay;
+
+use std::collections::VecDeque;
 
 use self::replay::{Options, Replay, Restarts};
 use super::sobol;
 use crate::axis::{Axis, axes};
 use crate::fresh::Fresh;
 use crate::{
-    Algorithm, Capability, Designer, Kind, Problem, Proposal, Refusal, Setting, State, Suggested,
-    Trial,
+    Algorithm, Capability, Designer, Kind, Memo, Problem, Proposal, Refusal, Setting, State,
+    Suggested, Trial,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -79,9 +82,18 @@ struct CmaEs {
     problem: Problem,
     axes: Vec<Axis>,
     fresh: Fresh,
-    /// Points with their losses in the order of the history; failed ones lose against all others.
-    known: Vec<(Vec<f64>, f64)>,
+    replay: Replay,
 }
+
+/// The states after the last generations, and from how many completed trials each one follows. A
+/// trial that ends late changes the history before its end, and only from there it is replayed.
+struct Checkpoints {
+    options: Options,
+    states: VecDeque<(usize, Replay)>,
+}
+
+/// How many states are kept.
+const CHECKPOINTS: usize = 4;
 
 impl CmaEs {
     fn new(problem: &Problem) -> Result<Self, Refusal> {
@@ -94,18 +106,17 @@ impl CmaEs {
         Ok(Self {
             problem: problem.clone(),
             fresh: Fresh::new(&axes),
+            replay: Replay::new(&axes, options(problem)),
             axes,
-            known: Vec::new(),
         })
     }
 
-    fn learn(&mut self, trial: &Trial) {
-        let Some(values) = trial.point().filter(|p| p.len() == self.axes.len()) else {
-            return;
-        };
+    /// The point of a trial with its loss; failed ones lose against all others.
+    fn lesson(&self, trial: &Trial) -> Option<(Vec<f64>, f64)> {
+        let values = trial.point().filter(|p| p.len() == self.axes.len())?;
         let loss = match (self.problem.loss(trial), trial.state) {
             (Some(loss), _) => loss,
-            (None, State::Killed) => return,
+            (None, State::Killed) => return None,
             (None, _) => f64::INFINITY,
         };
         let coordinate = |(axis, value): (&Axis, _)| {
@@ -116,37 +127,61 @@ impl CmaEs {
             }
         };
         let point = self.axes.iter().zip(values).map(coordinate).collect();
-        self.known.push((point, loss));
+        Some((point, loss))
     }
+}
 
-    fn options(&self) -> Options {
-        let settings = &self.problem.settings;
-        Options {
-            seed: self.problem.seed,
-            sigma: settings
-                .float("sigma")
-                .filter(|sigma| *sigma > 0.0)
-                .unwrap_or(SIGMA),
-            restarts: match settings.text("restart_strategy") {
-                Some("ipop") => Restarts::Ipop,
-                Some("bipop") => Restarts::Bipop,
-                _ => Restarts::None,
-            },
-        }
+fn options(problem: &Problem) -> Options {
+    let settings = &problem.settings;
+    Options {
+        seed: problem.seed,
+        sigma: settings
+            .float("sigma")
+            .filter(|sigma| *sigma > 0.0)
+            .unwrap_or(SIGMA),
+        restarts: match settings.text("restart_strategy") {
+            Some("ipop") => Restarts::Ipop,
+            Some("bipop") => Restarts::Bipop,
+            _ => Restarts::None,
+        },
     }
 }
 
 impl Designer for CmaEs {
     fn observe(&mut self, completed: &[Trial], active: &[Trial]) {
+        self.observe_further(completed, active, &mut Memo::default());
+    }
+
+    fn observe_further(&mut self, completed: &[Trial], active: &[Trial], memo: &mut Memo) {
         self.fresh.observe(&self.axes, completed);
         self.fresh.observe(&self.axes, active);
-        for trial in completed {
-            self.learn(trial);
+        let options = options(&self.problem);
+        let (left, same) = memo.take::<Checkpoints>().unzip();
+        let mut states = left
+            .filter(|left| left.options == options)
+            .map_or_else(VecDeque::new, |left| left.states);
+        states.retain(|(trials, _)| same.is_some_and(|same| *trials <= same));
+        let mut done = 0;
+        if let Some((trials, state)) = states.back() {
+            (done, self.replay) = (*trials, state.clone());
         }
+        let mut generation = Vec::with_capacity(self.replay.population());
+        for (index, trial) in completed.iter().enumerate().skip(done) {
+            generation.extend(self.lesson(trial));
+            if generation.len() == self.replay.population() {
+                self.replay.follow(&self.axes, &generation);
+                generation.clear();
+                states.push_back((index + 1, self.replay.clone()));
+                if states.len() > CHECKPOINTS {
+                    states.pop_front();
+                }
+            }
+        }
+        memo.leave(Checkpoints { options, states }, completed.len());
     }
 
     fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal> {
-        let replay = Replay::new(&self.axes, self.options(), &self.known);
+        let replay = &self.replay;
         let mut suggested = Suggested::default();
         for place in 0..count {
             if self.fresh.is_exhausted() {

@@ -1,4 +1,4 @@
-//! The history, replayed generation by generation.
+//! The search, replayed generation by generation.
 
 use rand::RngExt;
 
@@ -19,7 +19,7 @@ pub(super) enum Restarts {
 }
 
 /// How a search goes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Options {
     pub(super) seed: u64,
     /// The first deviation in positions.
@@ -37,64 +37,79 @@ const PATIENCE: usize = 20;
 const DRAWS: u64 = 0x636d_6165_7320_6472;
 const RESTARTS: u64 = 0x636d_6165_7320_7265;
 
-/// The state after a history.
+/// The state after some generations.
+#[derive(Clone, Debug)]
 pub(super) struct Replay {
     dimensions: usize,
-    seed: u64,
+    options: Options,
     generation: usize,
     distribution: Distribution,
+    rates: Rates,
+    /// The population of the first search, and the largest of any.
+    smallest: usize,
+    largest: usize,
+    restarts: usize,
+    /// The best loss of this search, and the generations since it was found.
+    best: f64,
+    stale: usize,
 }
 
 impl Replay {
-    /// Replays points and their losses.
-    pub(super) fn new(axes: &[Axis], options: Options, known: &[(Vec<f64>, f64)]) -> Self {
-        let first = Distribution::new(axes, options.sigma);
-        let (numbers, categories) = first.dimensions();
+    /// The state before the first generation.
+    pub(super) fn new(axes: &[Axis], options: Options) -> Self {
+        let distribution = Distribution::new(axes, options.sigma);
+        let (numbers, categories) = distribution.dimensions();
         let smallest = population(numbers + categories);
-        let mut replay = Self {
+        Self {
             dimensions: axes.len(),
-            seed: options.seed,
+            options,
             generation: 0,
-            distribution: first.clone(),
-        };
-        let mut rest = known;
-        let (mut population, mut largest) = (smallest, smallest);
-        for restart in 1.. {
-            let converged = replay.search(&Rates::new(numbers, population), &mut rest);
-            if !converged || options.restarts == Restarts::None {
-                break;
-            }
-            let grow = options.restarts == Restarts::Ipop || population == smallest;
-            if grow {
-                largest *= 2;
-            }
-            population = if grow { largest } else { smallest };
-            replay.distribution = first.clone();
-            let mut rng = stream::rng(options.seed ^ RESTARTS, restart);
-            replay
-                .distribution
-                .centre((0..axes.len()).map(|_| rng.random()).collect());
+            distribution,
+            rates: Rates::new(numbers, smallest),
+            smallest,
+            largest: smallest,
+            restarts: 0,
+            best: f64::INFINITY,
+            stale: 0,
         }
-        replay
     }
 
-    /// Follows whole generations until the search has converged, and returns whether it has.
-    fn search(&mut self, rates: &Rates, rest: &mut &[(Vec<f64>, f64)]) -> bool {
-        let (mut best, mut stale) = (f64::INFINITY, 0);
-        while let Some((chosen, after)) = rest.split_at_checked(rates.population()) {
-            *rest = after;
-            let mut ranked: Vec<&(Vec<f64>, f64)> = chosen.iter().collect();
-            ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
-            let points: Vec<&[f64]> = ranked.iter().map(|(p, _)| p.as_slice()).collect();
-            self.distribution.follow(&points, rates);
-            self.generation += 1;
-            stale = if ranked[0].1 < best { 0 } else { stale + 1 };
-            best = best.min(ranked[0].1);
-            if self.distribution.width() < CONVERGED || stale >= PATIENCE {
-                return true;
-            }
+    /// How many points make the next generation.
+    pub(super) fn population(&self) -> usize {
+        self.rates.population()
+    }
+
+    /// Follows a generation of points with their losses.
+    pub(super) fn follow(&mut self, axes: &[Axis], generation: &[(Vec<f64>, f64)]) {
+        let mut ranked: Vec<&(Vec<f64>, f64)> = generation.iter().collect();
+        ranked.sort_by(|a, b| a.1.total_cmp(&b.1));
+        let points: Vec<&[f64]> = ranked.iter().map(|(p, _)| p.as_slice()).collect();
+        self.distribution.follow(&points, &self.rates);
+        self.generation += 1;
+        let best = ranked.first().map_or(f64::INFINITY, |(_, loss)| *loss);
+        self.stale = if best < self.best { 0 } else { self.stale + 1 };
+        self.best = self.best.min(best);
+        let converged = self.distribution.width() < CONVERGED || self.stale >= PATIENCE;
+        if converged && self.options.restarts != Restarts::None {
+            self.restart(axes);
         }
-        false
+    }
+
+    /// Begins a new search around another point.
+    fn restart(&mut self, axes: &[Axis]) {
+        let grow = self.options.restarts == Restarts::Ipop || self.population() == self.smallest;
+        if grow {
+            self.largest *= 2;
+        }
+        let population = if grow { self.largest } else { self.smallest };
+        self.restarts += 1;
+        let mut rng = stream::rng(self.options.seed ^ RESTARTS, self.restarts);
+        self.distribution = Distribution::new(axes, self.options.sigma);
+        self.distribution
+            .centre((0..axes.len()).map(|_| rng.random()).collect());
+        let (numbers, _) = self.distribution.dimensions();
+        self.rates = Rates::new(numbers, population);
+        (self.best, self.stale) = (f64::INFINITY, 0);
     }
 
     /// How many generations there were.
@@ -107,12 +122,12 @@ impl Replay {
     /// Covariance-Matrix-Adaptation", 2007); further ones are drawn by chance.
     pub(super) fn draw(&self, index: usize, attempt: usize) -> Vec<f64> {
         if attempt == 0 {
-            let seed = self.seed ^ DRAWS;
+            let seed = self.options.seed ^ DRAWS;
             return self
                 .distribution
                 .draw(self.dimensions, |d| sobol::coordinate(seed, index, d));
         }
-        let mut rng = stream::rng(self.seed ^ DRAWS, index ^ (attempt << 32));
+        let mut rng = stream::rng(self.options.seed ^ DRAWS, index ^ (attempt << 32));
         let uniforms: Vec<f64> = (0..self.dimensions).map(|_| rng.random()).collect();
         self.distribution.draw(self.dimensions, |d| uniforms[d])
     }
@@ -171,14 +186,19 @@ mod tests {
             restarts,
         };
         let mut known: Vec<(Vec<f64>, f64)> = Vec::new();
+        let mut replay = Replay::new(&axes, options);
+        let mut begin = 0;
         for index in 0..trials {
-            let replay = Replay::new(&axes, options, &known);
             let mut point = replay.draw(index, 0);
             point[2] = axes[2].position(axes[2].at_position(point[2]));
             let loss = loss(&point);
             known.push((point, loss));
+            if known.len() - begin == replay.population() {
+                replay.follow(&axes, &known[begin..]);
+                begin = known.len();
+            }
         }
-        (Replay::new(&axes, options, &known), known)
+        (replay, known)
     }
 
     #[test]
