@@ -50,7 +50,8 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
                 refusal: "n_EI_candidates should be great than zero",
             },
             default: DEFAULT_CANDIDATES,
-            doc: "points drawn for each proposal, of which the best is taken",
+            doc: "points drawn for each proposal, of which the best is taken; a sixth of them where \
+                  each parameter is modelled by itself",
         },
         Setting {
             name: "n_startup_trials",
@@ -126,6 +127,10 @@ const EVEN: f64 = 0.288_675_134_594_812_9;
 const NARROWEST: f64 = 0.3;
 const WIDEST: f64 = 1.5;
 
+/// Where each parameter chooses by itself, it does so among a fraction of the candidates: all of
+/// them at their best at once is much greedier than the best of as many whole points.
+const INDEPENDENT: usize = 6;
+
 /// How often candidates are drawn anew when all of them were proposed before.
 const ROUNDS: usize = 8;
 
@@ -150,11 +155,16 @@ impl Tpe {
     /// A designer that reads the number of candidates from the setting of this name.
     pub(super) fn new(problem: &Problem, candidates: &str, multivariate: bool) -> Self {
         let coding = Coding::new(problem);
+        let candidates = problem.settings.int(candidates).unwrap_or(1).max(1) as usize;
         Self {
             problem: problem.clone(),
             fresh: Fresh::new(&coding.axes),
             coding,
-            candidates: problem.settings.int(candidates).unwrap_or(1).max(1) as usize,
+            candidates: if multivariate {
+                candidates
+            } else {
+                candidates.div_ceil(INDEPENDENT)
+            },
             multivariate,
             width: 1.0,
             roams: false,
