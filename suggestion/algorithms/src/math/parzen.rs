@@ -6,6 +6,8 @@
 //! else the rank of a cell or of a category. Kernels are stored by dimension, so that scoring a
 //! candidate runs along memory.
 
+use std::sync::Arc;
+
 use rand::{Rng, RngExt};
 
 use super::normal::UnitNormal;
@@ -75,7 +77,7 @@ struct Column {
     prior: Vec<f64>,
     categories: f64,
     /// Made when there are many kernels.
-    factors: Option<Factors>,
+    factors: Option<Arc<Factors>>,
 }
 
 impl Estimator {
@@ -97,12 +99,33 @@ impl Estimator {
     /// Adds a kernel.
     pub(crate) fn push(&mut self, point: &[f64], weight: f64) {
         let mut constant = weight.ln();
+        if self.constants.len() == MANY {
+            self.tabulate();
+        }
         for ((column, dimension), x) in self.columns.iter_mut().zip(&self.dimensions).zip(point) {
             constant += column.push(dimension, *x);
         }
         self.constants.push(constant);
         let sum = self.cumulative.last().copied().unwrap_or_default();
         self.cumulative.push(sum + weight);
+    }
+
+    /// Gives the columns their tables of factors; those that are equally wide share one.
+    fn tabulate(&mut self) {
+        let mut tables: Vec<(u64, Arc<Factors>)> = Vec::new();
+        for (column, dimension) in self.columns.iter_mut().zip(&self.dimensions) {
+            if !matches!(dimension, Dimension::Smooth { .. }) {
+                continue;
+            }
+            let bits = column.deviation.to_bits();
+            let known = tables.iter().find(|(other, _)| *other == bits);
+            let table = known.map_or_else(
+                || Arc::new(Factors::new(column.deviation)),
+                |(_, table)| table.clone(),
+            );
+            tables.push((bits, table.clone()));
+            column.factors = Some(table);
+        }
     }
 
     /// Draws a point of the prior.
@@ -223,9 +246,6 @@ impl Column {
     fn push(&mut self, dimension: &Dimension, centre: f64) -> f64 {
         if let Dimension::Smooth { .. } = dimension {
             self.centres.push(centre);
-            if self.factors.is_none() && self.centres.len() > MANY {
-                self.factors = Some(Factors::new(self.deviation));
-            }
             return match &self.factors {
                 Some(factors) => factors.at(centre),
                 None => UnitNormal::new(centre, self.deviation).log_factor(),
