@@ -1,15 +1,15 @@
 //! The histories of experiments, converted for the algorithms and kept, so that a request costs
 //! what is new in it.
 //!
-//! What is kept changes no answer: an entry counts only while its trial is the very same as when
-//! it was converted, and an experiment whose space or objective has changed begins anew. It is
-//! bounded by [`MAX_TRIALS`] over all experiments, of which the one that was not asked for longest
-//! goes first.
+//! Beside them is kept what the algorithm worked out from them. What is kept changes no answer: an
+//! entry counts only while its trial is the very same as when it was converted, and an experiment
+//! whose space or objective has changed begins anew. It is bounded by [`MAX_TRIALS`] over all
+//! experiments, of which the one that was not asked for longest goes first.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use diwan_algorithms::State;
+use diwan_algorithms::{Memo, State};
 use diwan_api::{ObjectiveSpec, SearchSpace, Trial};
 use diwan_proto::v1beta1 as proto;
 use prost::Message as _;
@@ -99,6 +99,8 @@ pub(crate) struct History {
     pub(crate) completed: Vec<diwan_algorithms::Trial>,
     /// Trials that have not, in the order of the request.
     pub(crate) active: Vec<diwan_algorithms::Trial>,
+    /// What the algorithm worked out from the completed trials.
+    pub(crate) memo: Memo,
 }
 
 impl History {
@@ -109,6 +111,7 @@ impl History {
             sources: Vec::new(),
             completed: Vec::new(),
             active: Vec::new(),
+            memo: Memo::default(),
         }
     }
 
@@ -116,9 +119,14 @@ impl History {
     fn renewed(self, sources: Vec<TrialSource>) -> Result<Self, SuggestionError> {
         let mut history = Self::new(self.space, self.objective);
         let mut old = Old::new(self.sources, self.completed, self.active);
+        // How many of the first completed trials stand where they stood.
+        let mut same = 0;
         for source in sources {
             let (source, trial) = if let Some(known) = old.take(&source) {
-                known
+                if known.completed_at == Some(same) && history.completed.len() == same {
+                    same += 1;
+                }
+                (known.source, known.trial)
             } else {
                 let trial = source.convert(&history.space, history.objective.as_ref())?;
                 (source.detached(), trial)
@@ -131,17 +139,26 @@ impl History {
                 history.completed.push(trial);
             }
         }
+        history.memo = self.memo;
+        history.memo.keep_first(same);
         Ok(history)
     }
 }
 
 /// What was known, to be taken out.
 struct Old {
-    known: Vec<Option<(TrialSource, diwan_algorithms::Trial)>>,
+    known: Vec<Option<OldTrial>>,
     /// The place after the last one that was taken: most requests repeat the order of the last.
     next: usize,
     /// Places by name, made when the order has changed.
     places: Option<HashMap<Vec<u8>, usize>>,
+}
+
+struct OldTrial {
+    source: TrialSource,
+    trial: diwan_algorithms::Trial,
+    /// The place among the completed trials, if it was one.
+    completed_at: Option<usize>,
 }
 
 impl Old {
@@ -150,14 +167,19 @@ impl Old {
         completed: Vec<diwan_algorithms::Trial>,
         active: Vec<diwan_algorithms::Trial>,
     ) -> Self {
-        let (mut completed, mut active) = (completed.into_iter(), active.into_iter());
+        let (mut completed, mut active) = (completed.into_iter().enumerate(), active.into_iter());
         let known = sources.into_iter().map(|(source, is_active)| {
-            let trial = if is_active {
-                active.next()
+            let (completed_at, trial) = if is_active {
+                (None, active.next()?)
             } else {
-                completed.next()
+                let (place, trial) = completed.next()?;
+                (Some(place), trial)
             };
-            Some((source, trial?))
+            Some(OldTrial {
+                source,
+                trial,
+                completed_at,
+            })
         });
         Self {
             known: known.collect(),
@@ -166,11 +188,11 @@ impl Old {
         }
     }
 
-    fn take(&mut self, source: &TrialSource) -> Option<(TrialSource, diwan_algorithms::Trial)> {
-        let is_same = |known: &Option<(TrialSource, _)>| {
+    fn take(&mut self, source: &TrialSource) -> Option<OldTrial> {
+        let is_same = |known: &Option<OldTrial>| {
             known
                 .as_ref()
-                .is_some_and(|(known, _)| known.is_same(source))
+                .is_some_and(|known| known.source.is_same(source))
         };
         let place = if self.known.get(self.next).is_some_and(is_same) {
             self.next
@@ -186,7 +208,7 @@ impl Old {
         self.places.get_or_insert_with(|| {
             let known = self.known.iter().enumerate();
             known
-                .filter_map(|(place, known)| Some((known.as_ref()?.0.name().to_vec(), place)))
+                .filter_map(|(place, known)| Some((known.as_ref()?.source.name().to_vec(), place)))
                 .collect()
         })
     }
@@ -211,15 +233,15 @@ impl Known {
         experiment: &str,
         (space, objective): (&SearchSpace, Option<&ObjectiveSpec>),
         sources: Vec<TrialSource>,
-        work: impl FnOnce(&History) -> T,
+        work: impl FnOnce(&mut History) -> T,
     ) -> Result<T, SuggestionError> {
         let known = self.lock().histories.remove(experiment);
         let history = known
             .map(|(_, history)| history)
             .filter(|h| h.space == *space && h.objective.as_ref() == objective)
             .unwrap_or_else(|| History::new(space.clone(), objective.cloned()));
-        let history = history.renewed(sources)?;
-        let result = work(&history);
+        let mut history = history.renewed(sources)?;
+        let result = work(&mut history);
         self.lock().keep(experiment, history);
         Ok(result)
     }
@@ -295,7 +317,7 @@ mod tests {
         trials.iter().map(bytes).collect()
     }
 
-    fn names(history: &History) -> Vec<(String, String)> {
+    fn names(history: &mut History) -> Vec<(String, String)> {
         let both = history.completed.iter().chain(&history.active);
         both.map(|t| (t.name.clone(), format!("{:?}", t.values)))
             .collect()

@@ -105,7 +105,7 @@ fn suggest(
         known.with(&name, (&problem.space, objective), sources, |history| {
             check(&is_wanted)?;
             guard(algorithm, || {
-                designer.observe(&history.completed, &history.active);
+                designer.observe_further(&history.completed, &history.active, &mut history.memo);
             })
         })??;
     }

@@ -147,6 +147,44 @@ async fn points_whose_metrics_never_came_are_not_proposed_again() {
 }
 
 #[tokio::test]
+async fn what_is_kept_between_requests_changes_no_answer() {
+    let kept = Suggesters::default();
+    let value = |i: usize| {
+        (
+            ["0.1", "0.3", "0.5", "0.2", "0.4"][i % 5],
+            ["a", "b"][i / 5 % 2],
+        )
+    };
+    let ended = |i: usize| {
+        let loss = format!("0.{}", i * 7 % 10);
+        trial(&format!("t{i}"), value(i), "Succeeded", Some(&loss))
+    };
+    let running = |i: usize| trial(&format!("t{i}"), value(i), "Running", None);
+    let first: Vec<_> = (0..8).map(ended).collect();
+    // One ends late, in the middle of what had ended already; then they come in another order.
+    let mut late: Vec<_> = first.clone();
+    late[3] = running(3);
+    let mut turned = first.clone();
+    turned.reverse();
+    for trials in [
+        &first[..6],
+        &late[..],
+        &first[..],
+        &turned[..],
+        &first[2..],
+        &first[..],
+    ] {
+        // More points of a space without end, so that no answer is forced.
+        let mut experiment = experiment("cmaes", &[]);
+        experiment.spec.parameters[0].feasible_space.step = String::new();
+        let request = || request(experiment.clone(), trials.to_vec(), 3);
+        let fresh = Suggesters::default().suggest(request()).await.unwrap();
+        assert_eq!(kept.suggest(request()).await.unwrap(), fresh);
+        assert_eq!(fresh.assignments.len(), 3);
+    }
+}
+
+#[tokio::test]
 async fn auto_says_what_it_chose_once_and_remembers_it() {
     let suggesters = Suggesters::default();
     let mut asked = request(experiment("auto", &[]), vec![], 1);
