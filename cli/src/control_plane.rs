@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT};
 use base::Base;
-use collector::Collector;
+use collector::{Absences, Collector};
 use early_stopper::EarlyStopper;
 use flags::{Runtime, default_data};
 use front::Front;
@@ -145,7 +145,9 @@ impl ControlPlane {
             ca_pem: front.credentials().ca().to_owned(),
             token: front.credentials().token().to_owned(),
         };
-        let collector = Arc::new(Collector::new(Arc::clone(&store), Timestamp::now()));
+        let absences = Arc::new(Absences::default());
+        let collector = Collector::new(Arc::clone(&store), absences.clone(), Timestamp::now());
+        let collector = Arc::new(collector);
         let options = node_options(flags, data, pods, collector)?;
         let node = Node::start(base.api.clone(), options).await?;
         let shutdown = CancellationToken::new();
@@ -165,13 +167,19 @@ impl ControlPlane {
             None,
             plane.shutdown.clone().cancelled_owned(),
         ));
-        plane.start_controllers(&base);
+        let observations = Observations {
+            store: Arc::clone(&store),
+            absences,
+        };
+        plane.start_controllers(&base, observations.clone());
         let stop = plane.shutdown.clone();
         let logs = KeptLogs {
             api: base.api.clone(),
             folder: data.join("logs"),
         };
-        plane.tasks.spawn(front.serve(base, store, logs, stop));
+        plane
+            .tasks
+            .spawn(front.serve(base, observations, logs, stop));
         plane.tasks.close();
         Ok(plane)
     }
@@ -195,10 +203,10 @@ impl ControlPlane {
         }
     }
 
-    fn start_controllers(&self, base: &Base) {
+    fn start_controllers(&self, base: &Base, observations: Observations) {
         let suggester = Arc::new(Suggester(Arc::clone(&base.suggesters)));
-        let observations = Arc::new(Observations(Arc::clone(&self.store)));
-        let ports = Ports::new(suggester, Arc::new(EarlyStopper), observations);
+        let early_stopper = Arc::new(EarlyStopper);
+        let ports = Ports::new(suggester, early_stopper, Arc::new(observations));
         let client = self.client.clone();
         let options = diwan_controller::Options::default();
         self.tasks.spawn(diwan_controller::run(

@@ -121,6 +121,11 @@ pub trait Observations: Send + Sync {
         logs: Vec<MetricLog>,
     ) -> Result<(), ObservationsError>;
 
+    /// Why a trial whose run has succeeded has no objective, if anybody knows.
+    async fn absence(&self, _namespace: &str, _trial: &str) -> Option<String> {
+        None
+    }
+
     /// Deletes the log of a trial; there may be none.
     async fn delete(&self, namespace: &str, trial: &str) -> Result<(), ObservationsError>;
 }

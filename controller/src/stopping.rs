@@ -223,16 +223,15 @@ impl Controller {
                 .lock()
                 .get(key)
                 .and_then(|known| known.get(&name).cloned());
-            let curve = match known {
-                Some(curve) => curve,
-                None => {
-                    let logs = self.logs(&key.namespace, &name, objective).await?;
-                    let curve = verdict::curve(&logs, &objective.objective_metric_name);
-                    let mut ended = self.ended.lock();
-                    let known = ended.entry(key.clone()).or_default();
-                    known.insert(name, curve.clone());
-                    curve
-                }
+            let curve = if let Some(curve) = known {
+                curve
+            } else {
+                let logs = self.logs(&key.namespace, &name, objective).await?;
+                let curve = verdict::curve(&logs, &objective.objective_metric_name);
+                let mut ended = self.ended.lock();
+                let known = ended.entry(key.clone()).or_default();
+                known.insert(name, curve.clone());
+                curve
             };
             curves.push(curve);
         }

@@ -1,7 +1,8 @@
 //! Collects the metrics of the trials on this machine: follows each pod's output or file in
 //! process, from the collector's library into the store.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use diwan_api::CollectorKind;
@@ -10,8 +11,10 @@ use diwan_api::metrics_collector::CollectorPlan;
 use diwan_db_manager::{
     Delivery, LogQuery, ObservationStore, Report, SourceRange, StoreError, TrialRef,
 };
+use diwan_metrics_collector::scrape::DEFAULT_INTERVAL;
 use diwan_metrics_collector::{
-    Batch, FileFormat, Resume, Sink, SinkError, Source, Watcher, collect,
+    Batch, CollectError, Endpoint, EventSource, FileFormat, Outcome, Resume, ScrapeSource, Sink,
+    SinkError, Source, Watcher, collect, collect_events, scrape,
 };
 use diwan_node::{PodFiles, PodHook};
 use futures::future::BoxFuture;
@@ -19,9 +22,36 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
+/// Why trials have no objective, for as long as the process lives.
+#[derive(Default)]
+pub(super) struct Absences(Mutex<HashMap<(String, String), String>>);
+
+impl Absences {
+    /// Why a trial has no objective, if its collector found out.
+    pub(super) fn of(&self, namespace: &str, trial: &str) -> Option<String> {
+        let key = (namespace.to_owned(), trial.to_owned());
+        let absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        absences.get(&key).cloned()
+    }
+
+    /// Drops what is known of a trial.
+    pub(super) fn forget(&self, namespace: &str, trial: &str) {
+        let key = (namespace.to_owned(), trial.to_owned());
+        let mut absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        absences.remove(&key);
+    }
+
+    fn note(&self, plan: &CollectorPlan, why: String) {
+        let key = (plan.namespace.clone(), plan.trial.clone());
+        let mut absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        absences.insert(key, why);
+    }
+}
+
 /// Follows the pods of trials.
 pub(super) struct Collector {
     sink: Arc<StoreSink>,
+    absences: Arc<Absences>,
     watcher: Watcher,
     /// Pods that are older than this may have been collected in part by an earlier process.
     started: Timestamp,
@@ -29,9 +59,14 @@ pub(super) struct Collector {
 
 impl Collector {
     /// Collects into `store`; pods that were created before `now` may have been collected in part.
-    pub(super) fn new(store: Arc<dyn ObservationStore>, now: Timestamp) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn ObservationStore>,
+        absences: Arc<Absences>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             sink: Arc::new(StoreSink(store)),
+            absences,
             watcher: Watcher::new(),
             started: now,
         }
@@ -61,14 +96,49 @@ impl PodHook for Collector {
             }
         };
         let (sink, watcher) = (Arc::clone(&self.sink), self.watcher.clone());
+        let absences = Arc::clone(&self.absences);
         Some(Box::pin(async move {
-            if let Err(error) = collect(&watcher, &plan, &source, ended, &*sink).await {
-                tracing::warn!(
-                    trial.name = plan.trial,
-                    "failed to collect metrics: {error}"
-                );
+            match source.follow(&watcher, &plan, ended, &sink).await {
+                Ok(outcome) => {
+                    if let Some(absence) = outcome.absence {
+                        absences.note(&plan, absence.to_string());
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(
+                        trial.name = plan.trial,
+                        "failed to collect metrics: {error}"
+                    );
+                    absences.note(&plan, format!("metrics could not be collected: {error}"));
+                }
             }
         }))
+    }
+}
+
+/// What is read of a pod.
+enum PodSource {
+    /// Lines, in its output or a file.
+    Lines(Source),
+    /// A folder of event files.
+    Events(EventSource),
+    /// What an endpoint shows.
+    Endpoint(ScrapeSource),
+}
+
+impl PodSource {
+    async fn follow(
+        &self,
+        watcher: &Watcher,
+        plan: &CollectorPlan,
+        ended: watch::Receiver<bool>,
+        sink: &StoreSink,
+    ) -> Result<Outcome, CollectError> {
+        match self {
+            Self::Lines(source) => collect(watcher, plan, source, ended, sink).await,
+            Self::Events(source) => collect_events(plan, source, ended, sink).await,
+            Self::Endpoint(source) => scrape(plan, source, ended, sink).await,
+        }
     }
 }
 
@@ -85,23 +155,58 @@ fn source_of(
     pod: &Value,
     files: &PodFiles,
     resumed: bool,
-) -> Result<Option<Source>, String> {
+) -> Result<Option<PodSource>, String> {
+    let container = &plan.primary_container;
+    let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
+    let key = format!("{uid}/{container}");
+    let no_container = || format!("the pod has no container {container}");
+    let given = || {
+        let path = plan.spec.path().map(|given| given.path.as_str());
+        files.resolve(container, path.unwrap_or_default())
+    };
+    match plan.spec.kind() {
+        CollectorKind::TensorFlowEvent => {
+            let folder = given().ok_or_else(no_container)?;
+            return Ok(Some(PodSource::Events(EventSource {
+                key,
+                folder,
+                resumed,
+            })));
+        }
+        CollectorKind::PrometheusMetric => {
+            let port = |name: &str| port(pod, container, name);
+            let endpoint = Endpoint::of(&plan.spec, "127.0.0.1", port);
+            return Ok(Some(PodSource::Endpoint(ScrapeSource {
+                key,
+                endpoint: endpoint.map_err(|error| error.to_string())?,
+                interval: DEFAULT_INTERVAL,
+                resumed,
+            })));
+        }
+        _ => {}
+    }
     let Some(format) = FileFormat::of(&plan.spec).map_err(|error| error.to_string())? else {
         return Ok(None);
     };
-    let container = &plan.primary_container;
-    let path = match (plan.spec.kind(), plan.spec.path()) {
-        (CollectorKind::File, Some(given)) => files.resolve(container, &given.path),
+    let path = match plan.spec.kind() {
+        CollectorKind::File => given(),
         _ => files.log(container),
     };
-    let path = path.ok_or_else(|| format!("the pod has no container {container}"))?;
-    let uid = pod["metadata"]["uid"].as_str().unwrap_or_default();
-    Ok(Some(Source {
-        key: format!("{uid}/{container}"),
-        path,
+    Ok(Some(PodSource::Lines(Source {
+        key,
+        path: path.ok_or_else(no_container)?,
         format,
         resumed,
-    }))
+    })))
+}
+
+/// The number of a container's port.
+fn port(pod: &Value, container: &str, name: &str) -> Option<u16> {
+    let containers = pod["spec"]["containers"].as_array()?;
+    let container = containers.iter().find(|c| c["name"] == container)?;
+    let ports = container["ports"].as_array()?;
+    let port = ports.iter().find(|port| port["name"] == name)?;
+    u16::try_from(port["containerPort"].as_u64()?).ok()
 }
 
 /// The store as the collector's sink.

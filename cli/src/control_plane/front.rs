@@ -8,7 +8,6 @@ use anyhow::Context as _;
 use axum::Router;
 use axum::response::Redirect;
 use axum::routing::get;
-use diwan_db_manager::ObservationStore;
 use diwan_embedded::{BrowserAuth, Credentials, Hosts, write_kubeconfig};
 use diwan_ui::{LogArchive, UiState};
 use tokio::net::TcpListener;
@@ -73,15 +72,14 @@ impl Front {
     pub(super) async fn serve(
         self,
         base: Base,
-        store: Arc<dyn ObservationStore>,
+        observations: Observations,
         logs: KeptLogs,
         stop: CancellationToken,
     ) {
-        let observations = Arc::new(Observations(store));
         let logs: Option<Arc<dyn LogArchive>> = Some(Arc::new(logs));
         let page = diwan_ui::router(UiState {
             client: base.client,
-            observations,
+            observations: Arc::new(observations),
             logs,
         });
         let home = Router::new().route("/", get(|| async { Redirect::to(diwan_ui::BASE) }));

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::collector::Absences;
 use async_trait::async_trait;
 use diwan_api::{MetricLog, ObjectiveSpec};
 use diwan_controller::port::{self, ObservationsError};
@@ -11,7 +12,12 @@ use diwan_ui::{ObservationError, ObservationReader};
 
 /// Puts the ports of others before a store.
 #[derive(Clone)]
-pub(super) struct Observations(pub(super) Arc<dyn ObservationStore>);
+pub(super) struct Observations {
+    /// The store.
+    pub(super) store: Arc<dyn ObservationStore>,
+    /// What collectors found out about metrics that are missing.
+    pub(super) absences: Arc<Absences>,
+}
 
 impl Observations {
     async fn rows(
@@ -21,7 +27,7 @@ impl Observations {
         metric: Option<String>,
     ) -> Result<Vec<MetricLog>, StoreError> {
         let trial = TrialRef::new(namespace, trial);
-        self.0
+        self.store
             .get(LogQuery {
                 trial,
                 metric,
@@ -51,7 +57,7 @@ impl port::Observations for Observations {
         rows: Vec<MetricLog>,
     ) -> Result<(), ObservationsError> {
         let trial = TrialRef::new(namespace, trial);
-        self.0
+        self.store
             .report(Report {
                 trial,
                 rows,
@@ -61,8 +67,13 @@ impl port::Observations for Observations {
             .map_err(into_port)
     }
 
+    async fn absence(&self, namespace: &str, trial: &str) -> Option<String> {
+        self.absences.of(namespace, trial)
+    }
+
     async fn delete(&self, namespace: &str, trial: &str) -> Result<(), ObservationsError> {
-        self.0
+        self.absences.forget(namespace, trial);
+        self.store
             .delete(&TrialRef::new(namespace, trial))
             .await
             .map_err(into_port)

@@ -1,4 +1,5 @@
-//! Pods of trials: the trial's name in the environment, and a volume for the metrics file.
+//! Pods of trials: the trial's name in the environment, a volume for the metrics file, and the
+//! collector that the user brings.
 
 use diwan_api::CollectorKind;
 use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, ENV_TRIAL_NAME};
@@ -34,21 +35,47 @@ pub fn mutate_pod(pod: &mut Value) {
         "env",
         json!({"name": ENV_TRIAL_NAME, "value": plan.trial}),
     );
-    let Some(folder) = folder else { return };
-    let is_mounted = entries(container, "volumeMounts").any(|mount| {
-        mount
-            .get("mountPath")
-            .and_then(Value::as_str)
-            .is_some_and(|p| p.trim_end_matches('/') == folder)
+    let mount = folder.map(|folder| {
+        let is_there = |mount: &&Value| {
+            let path = mount.get("mountPath").and_then(Value::as_str);
+            path.is_some_and(|path| path.trim_end_matches('/') == folder)
+        };
+        let found = entries(container, "volumeMounts").find(is_there).cloned();
+        found.unwrap_or_else(|| {
+            let mount = json!({"name": VOLUME, "mountPath": folder});
+            add_named(container, "volumeMounts", mount.clone());
+            mount
+        })
     });
-    if !is_mounted {
-        add_named(
-            container,
-            "volumeMounts",
-            json!({"name": VOLUME, "mountPath": folder}),
-        );
+    if mount.as_ref().is_some_and(|mount| mount["name"] == VOLUME) {
         add_named(spec, "volumes", json!({"name": VOLUME, "emptyDir": {}}));
     }
+    if is_primary(pod)
+        && let Some(collector) = custom_collector(&plan, mount)
+        && let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut)
+    {
+        add_named(spec, "containers", collector);
+    }
+}
+
+/// The container that the user brings for kind Custom, beside what the trial writes.
+fn custom_collector(plan: &CollectorPlan, mount: Option<Value>) -> Option<Value> {
+    let collector = plan.spec.collector.as_ref()?;
+    let container = match (plan.spec.kind(), &collector.custom_collector) {
+        (CollectorKind::Custom, Some(container)) => serde_json::to_value(container).ok()?,
+        _ => return None,
+    };
+    let Value::Object(mut container) = container else {
+        return None;
+    };
+    let name = json!({"name": ENV_TRIAL_NAME, "value": plan.trial});
+    add_named(&mut container, "env", name);
+    let path = mount.as_ref().and_then(|mount| mount.get("mountPath"));
+    let is_mounted = entries(&container, "volumeMounts").any(|m| m.get("mountPath") == path);
+    if let Some(mount) = mount.filter(|_| !is_mounted) {
+        add_named(&mut container, "volumeMounts", mount);
+    }
+    Some(Value::Object(container))
 }
 
 fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
@@ -158,6 +185,27 @@ mod tests {
         assert_eq!(once["spec"]["containers"][1]["volumeMounts"], mount);
         let volumes = json!([{"name": "metrics-volume", "emptyDir": {}}]);
         assert_eq!(once["spec"]["volumes"], volumes);
+        let mut twice = once.clone();
+        mutate_pod(&mut twice);
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn a_collector_of_the_user_s_stands_beside_the_trial() {
+        let mut once = pod(json!({
+            "collector": {"kind": "Custom", "customCollector": {"name": "mine", "image": "i"}},
+            "source": {"fileSystemPath": {"path": "/data/run.log", "kind": "File"}}
+        }));
+        mutate_pod(&mut once);
+        let mount = json!([{"name": "metrics-volume", "mountPath": "/data"}]);
+        let env = json!([{"name": "KATIB_TRIAL_NAME", "value": "tune-b"}]);
+        let containers = once["spec"]["containers"].as_array().unwrap();
+        assert_eq!(containers.len(), 3);
+        assert_eq!(containers[1]["volumeMounts"], mount);
+        assert_eq!(
+            containers[2],
+            json!({"name": "mine", "image": "i", "env": env, "volumeMounts": mount})
+        );
         let mut twice = once.clone();
         mutate_pod(&mut twice);
         assert_eq!(once, twice);

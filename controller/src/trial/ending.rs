@@ -45,12 +45,18 @@ impl Controller {
                 if mark_unavailable {
                     self.mark_unavailable(pass).await?;
                 }
+                let note = if end == End::MetricsUnavailable {
+                    let Key { namespace, name } = pass.key;
+                    self.world.ports.observations.absence(namespace, name).await
+                } else {
+                    None
+                };
                 self.end(
                     pass,
                     end,
                     Epitaph {
                         job,
-                        note: None,
+                        note,
                         observation,
                     },
                 )

@@ -110,7 +110,7 @@ mod tests {
     fn json_has_values_as_strings() {
         assert_eq!(
             json_line("2026-01-02T03:04:05Z", METRICS).to_string(),
-            r#"{"timestamp":"2026-01-02T03:04:05Z","epoch":"3","accuracy":"0.812346","loss":"0.00001"}"#
+            r#"{"accuracy":"0.812346","epoch":"3","loss":"0.00001","timestamp":"2026-01-02T03:04:05Z"}"#
         );
     }
 

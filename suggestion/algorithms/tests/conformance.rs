@@ -294,11 +294,10 @@ fn a_run_that_is_resumed_at_any_trial_goes_on_as_if_it_was_not_interrupted() {
 /// What became of a history since the last request: of its last trials some run until the next.
 fn grown(whole: &[Trial], count: usize) -> Vec<Trial> {
     let mut history = whole[..count].to_vec();
-    for index in count.saturating_sub(6)..count {
-        if index % 3 == 0 {
-            history[index].state = State::Active;
-            history[index].objective = None;
-        }
+    let newest = history.iter_mut().enumerate().rev().take(6);
+    for (_, trial) in newest.filter(|(index, _)| index % 3 == 0) {
+        trial.state = State::Active;
+        trial.objective = None;
     }
     history
 }
