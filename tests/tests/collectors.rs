@@ -1,7 +1,7 @@
 //! Every way in which a trial's metrics are collected on one machine, and early stopping, which
 //! looks at them.
 
-#![allow(clippy::unwrap_used)] // a test may fail on the spot
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail on the spot
 
 use std::fs;
 use std::net::TcpListener;

@@ -74,6 +74,16 @@ pub trait Designer: Send {
     /// Proposes up to `count` points; fewer when the space is exhausted, or when what comes next
     /// depends on trials that have not ended.
     fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal>;
+
+    /// Does the same as long as somebody waits for the answer; one that nobody waits for may hold
+    /// fewer points. Algorithms whose points take long ask before each.
+    fn suggest_while(
+        &mut self,
+        count: usize,
+        _is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Suggested, Refusal> {
+        self.suggest(count)
+    }
 }
 
 /// What an algorithm gives for one request.

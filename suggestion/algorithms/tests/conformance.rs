@@ -1,8 +1,10 @@
 //! What every algorithm of the table must do, on every kind of space.
 
+use std::cell::Cell;
+
 use diwan_algorithms::{
     ALGORITHMS, Algorithm, Budget, Capability, Goal, Memo, Problem, Proposal, Settings, State,
-    Suggested, Trial, seed_of,
+    Suggested, Trial, find, seed_of,
 };
 use diwan_api::search_space::{Domain, Parameter, Scale, Value};
 use diwan_api::{AlgorithmSetting, SearchSpace};
@@ -300,6 +302,32 @@ fn grown(whole: &[Trial], count: usize) -> Vec<Trial> {
         trial.objective = None;
     }
     history
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_not_worked_out() {
+    for name in ["tpe", "multivariate-tpe", "bayesianoptimization", "auto"] {
+        let algorithm = find(name).expect("it is in the table");
+        let problem = problem(algorithm, &continuous_spaces()[0], 5);
+        let history = run(algorithm, &problem, (30, 6), |values| {
+            (State::Succeeded, Some(noise(values)))
+        });
+        let problem = Problem {
+            issued: history.len(),
+            ..problem
+        };
+        let mut designer = (algorithm.build)(&problem).expect("the space is served");
+        designer.observe(&history, &[]);
+        let asked = Cell::new(0);
+        let is_wanted = || {
+            asked.set(asked.get() + 1);
+            asked.get() <= 3
+        };
+        let suggested = designer.suggest_while(50, &is_wanted).expect("it answers");
+        assert_eq!(suggested.proposals.len(), 3, "{name}");
+        let whole = ask(algorithm, &problem, &history, 50).expect("the space is served");
+        assert_eq!(whole.proposals[..3], suggested.proposals, "{name}");
+    }
 }
 
 #[test]

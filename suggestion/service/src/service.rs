@@ -110,7 +110,10 @@ fn suggest(
         })??;
     }
     check(&is_wanted)?;
-    let suggested = guard(algorithm, || designer.suggest(request.count))??;
+    let suggested = guard(algorithm, || {
+        designer.suggest_while(request.count, &is_wanted)
+    })??;
+    check(&is_wanted)?;
     let assignments = suggested
         .proposals
         .into_iter()

@@ -206,9 +206,17 @@ impl Designer for Auto {
     }
 
     fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal> {
+        self.suggest_while(count, &|| true)
+    }
+
+    fn suggest_while(
+        &mut self,
+        count: usize,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Suggested, Refusal> {
         let (mut designer, choice, reason) = self.choose()?;
         designer.observe(&self.completed, &self.active);
-        let mut suggested = designer.suggest(count)?;
+        let mut suggested = designer.suggest_while(count, is_wanted)?;
         if self.problem.settings.memory(CHOICE) != Some(choice) {
             suggested.note = Some(format!("algorithm {choice} is used: {reason}"));
         }

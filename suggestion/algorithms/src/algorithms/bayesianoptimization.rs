@@ -318,13 +318,21 @@ impl Designer for Bayesian {
     }
 
     fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal> {
+        self.suggest_while(count, &|| true)
+    }
+
+    fn suggest_while(
+        &mut self,
+        count: usize,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Suggested, Refusal> {
         let startup = self.problem.settings.int("n_initial_points").unwrap_or(0) as usize;
         let known = self.observed.len() + self.failed.len() + self.active.len();
         let warps = [Warp::Power, Warp::HalfRank];
         let mut models: [Option<Model>; 2] = [None, None];
         let mut suggested = Suggested::default();
         for place in 0..count {
-            if self.fresh.is_exhausted() {
+            if self.fresh.is_exhausted() || !is_wanted() {
                 break;
             }
             let index = self.problem.issued + place;

@@ -308,12 +308,20 @@ impl Designer for Tpe {
     }
 
     fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal> {
+        self.suggest_while(count, &|| true)
+    }
+
+    fn suggest_while(
+        &mut self,
+        count: usize,
+        is_wanted: &dyn Fn() -> bool,
+    ) -> Result<Suggested, Refusal> {
         let startup = self.problem.settings.int("n_startup_trials").unwrap_or(0) as usize;
         let known = self.observed.len() + self.avoided.len();
         let mut models: Option<Vec<Model>> = None;
         let mut suggested = Suggested::default();
         for place in 0..count {
-            if self.fresh.is_exhausted() {
+            if self.fresh.is_exhausted() || !is_wanted() {
                 break;
             }
             let index = self.problem.issued + place;
