@@ -1,9 +1,9 @@
 //! The algorithms of this project as searchers: asked the way the service asks them, with the
-//! whole history for each answer.
+//! whole history for each answer and what the one before left.
 
 use anyhow::Context as _;
 use diwan_algorithms::{
-    ALGORITHMS, Algorithm, Budget, Capability, Goal, Problem, Settings, State, Trial,
+    ALGORITHMS, Algorithm, Budget, Capability, Goal, Memo, Problem, Settings, State, Trial,
 };
 use diwan_api::search_space::Value;
 use diwan_api::{AlgorithmSetting, SearchSpace};
@@ -18,6 +18,7 @@ pub struct BuiltIn {
     given: Vec<AlgorithmSetting>,
     returned: Vec<AlgorithmSetting>,
     trials: Vec<Trial>,
+    memo: Memo,
     seconds: f64,
 }
 
@@ -56,6 +57,7 @@ impl BuiltIn {
             given: takes_seed.then_some(random_state).into_iter().collect(),
             returned: Vec::new(),
             trials: Vec::new(),
+            memo: Memo::default(),
             seconds: 0.0,
         }
     }
@@ -76,7 +78,9 @@ impl BuiltIn {
         self.problem.issued = self.trials.len();
         let mut designer = (self.algorithm.build)(&self.problem)?;
         if designer.needs_history() {
-            designer.observe(&self.trials, &[]);
+            // Trials that have ended stay as they are, and later ones stand behind them.
+            self.memo.keep_first(self.trials.len());
+            designer.observe_further(&self.trials, &[], &mut self.memo);
         }
         let suggested = designer.suggest(count)?;
         self.returned = suggested.settings;
