@@ -7,7 +7,7 @@
 # What may be given in the environment:
 #   DIWAN=target/release/diwan   the program under test; built when it is not there
 #   SERVE="$DIWAN suggestion --listen"   what serves the algorithms, an address behind it; the
-#                                example `serve` of diwan-suggestion is built in less time
+#                                example `serve_suggestions` of diwan-suggestion is built in less time
 #   SEARCH=target/release/search the program of `make bench-search`; built when it is not given
 #   WORK=.cache/official         where the Python environments, stubs, results and logs go
 #   PARTS=scores,latency,report  what is done; `report` alone prints what was measured before
