@@ -136,6 +136,8 @@ enum State {
     Running {
         stop: watch::Sender<Stop>,
         place: Place,
+        /// How many ConfigMaps and Secrets had come or changed when it began.
+        sources: u64,
     },
 }
 
@@ -154,6 +156,8 @@ struct Worker {
     queues: Queues,
     /// The runs of pods; each returns the pod's unique identifier and what came of it.
     runs: JoinSet<(String, Outcome)>,
+    /// How many ConfigMaps and Secrets have come or changed.
+    sources: u64,
     stopping: bool,
 }
 
@@ -165,6 +169,7 @@ impl Worker {
             pods: HashMap::new(),
             queues: Queues::default(),
             runs: JoinSet::new(),
+            sources: 0,
             stopping: false,
         }
     }
@@ -400,7 +405,11 @@ impl Worker {
     fn launch(&mut self, pod: Arc<Pod>, place: Place, begin: Begin) {
         let (stop, stopped) = watch::channel(Stop::No);
         let (shared, uid) = (Arc::clone(&self.shared), pod.uid.clone());
-        let state = State::Running { stop, place };
+        let state = State::Running {
+            stop,
+            place,
+            sources: self.sources,
+        };
         self.pods.insert(
             uid.clone(),
             Entry {
@@ -417,7 +426,12 @@ impl Worker {
         let Some((uid, outcome)) = done else { return };
         let Some(Entry {
             pod,
-            state: State::Running { place, stop },
+            state:
+                State::Running {
+                    place,
+                    stop,
+                    sources,
+                },
         }) = self.pods.remove(&uid)
         else {
             return;
@@ -429,13 +443,18 @@ impl Worker {
         match *stop.borrow() {
             Stop::Delete(_) => self.delete(pod),
             Stop::Gone => {}
-            _ => drop(self.pods.insert(
-                uid,
-                Entry {
-                    pod,
-                    state: State::Waiting(wait),
-                },
-            )),
+            _ => {
+                // What it waits for may have come after it was looked for and before now.
+                let is_late = matches!(wait, Wait::Config { .. }) && sources != self.sources;
+                let state = if is_late {
+                    let request = Resources::requested(&pod.spec);
+                    self.queues.push(uid.clone(), request);
+                    State::Queued
+                } else {
+                    State::Waiting(wait)
+                };
+                self.pods.insert(uid, Entry { pod, state });
+            }
         }
     }
 
@@ -456,6 +475,7 @@ impl Worker {
         let (WatchEvent::Added(object) | WatchEvent::Modified(object)) = event else {
             return;
         };
+        self.sources += 1;
         let namespace = pod::metadata(object, "namespace");
         for (uid, entry) in &mut self.pods {
             if entry.pod.namespace == namespace

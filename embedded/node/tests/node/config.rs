@@ -127,6 +127,26 @@ async fn a_pod_waits_for_a_config_map_that_does_not_exist_yet() {
     assert_eq!(cluster.log("p").await, "here\n");
 }
 
+/// The map comes at any moment of the pod's first try.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_config_map_that_comes_at_the_same_time_is_not_missed() {
+    let cluster = Cluster::start().await;
+    for number in 0..40_u64 {
+        let (pod, map) = (format!("p{number}"), format!("m{number}"));
+        let mut container = shell("main", "echo $A");
+        let source = json!({ "configMapKeyRef": { "name": map, "key": "key" } });
+        container["env"] = json!([{ "name": "A", "valueFrom": source }]);
+        cluster
+            .pod(&pod, json!({ "containers": [container] }))
+            .await;
+        tokio::time::sleep(std::time::Duration::from_micros(number * 100)).await;
+        let map = json!({ "metadata": { "name": map }, "data": { "key": "here" } });
+        let created = cluster.api.create(&CONFIG_MAPS, "default", map).await;
+        created.unwrap();
+        cluster.ended(&pod).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_volume_that_is_not_supported_is_refused_by_name() {
     let cluster = Cluster::start().await;
