@@ -124,6 +124,19 @@ pub enum Comparison {
 }
 crate::schema::string_enum!(Comparison, ["equal", "less", "greater"]);
 
+impl Comparison {
+    /// Whether a metric's value meets a rule with this bound. What is no number meets none.
+    #[allow(clippy::float_cmp)] // the rule says equal
+    pub fn holds(&self, value: f64, bound: f64) -> bool {
+        match self {
+            Self::Equal => value == bound,
+            Self::Less => value < bound,
+            Self::Greater => value > bound,
+            Self::Other(_) => false,
+        }
+    }
+}
+
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_zero(n: &i32) -> bool {
     *n == 0

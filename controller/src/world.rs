@@ -127,7 +127,10 @@ impl Caches {
         let experiments = Cache::new(drop_managed_fields, move |change: &Change<Experiment>| {
             on.experiments.add(change.key.clone());
             on.suggestions.add(change.key.clone());
-            on.stopping.add(change.key.clone());
+            let makes_rules = |e: &Arc<Experiment>| e.spec.early_stopping.is_some();
+            if change.new.as_ref().is_none_or(makes_rules) {
+                on.stopping.add(change.key.clone());
+            }
         });
         let on = queues.clone();
         let suggestions = Cache::new(drop_managed_fields, move |change: &Change<Suggestion>| {
@@ -145,7 +148,8 @@ impl Caches {
             let is_over = |trial: &Arc<Trial>| TrialState::of(trial).is_finished();
             if change.new.as_ref().is_none_or(is_over) {
                 on.suggestions.add(owner.clone());
-            } else {
+            } else if trial.is_some_and(|t| !t.spec.early_stopping_rules.is_empty()) {
+                // Where the experiment makes rules, it is itself what brings it here.
                 on.stopping.add(owner.clone());
             }
             on.experiments.add(owner);

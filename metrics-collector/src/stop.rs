@@ -76,22 +76,12 @@ impl StopRules {
         }
         for rule in self.rules.iter_mut().filter(|rule| rule.metric == metric) {
             rule.wait -= 1;
-            if rule.wait <= 0 && number.is_some_and(|number| rule.holds(number)) {
+            let holds = |number| rule.comparison.holds(number, rule.value);
+            if rule.wait <= 0 && number.is_some_and(holds) {
                 rule.met = true;
             }
         }
         !self.rules.is_empty() && self.rules.iter().all(|rule| rule.met)
-    }
-}
-
-impl Rule {
-    fn holds(&self, number: f64) -> bool {
-        match self.comparison {
-            Comparison::Equal => number == self.value,
-            Comparison::Less => number < self.value,
-            Comparison::Greater => number > self.value,
-            Comparison::Other(_) => false,
-        }
     }
 }
 

@@ -38,22 +38,17 @@ fn reason(
     if values.len() < start {
         return None;
     }
-    let is_met = |value: &f64| match rule.comparison {
-        #[expect(clippy::float_cmp, reason = "the rule says equal")]
-        Some(Comparison::Equal) => *value == bound,
-        Some(Comparison::Less) => *value < bound,
-        Some(Comparison::Greater) => *value > bound,
-        Some(Comparison::Other(_)) | None => false,
-    };
+    let comparison = rule.comparison.as_ref()?;
+    let is_met = |value: &f64| comparison.holds(*value, bound);
     let is_objective = rule.name == objective.objective_metric_name;
     let value = if is_objective {
         best(&values, objective).filter(is_met)?
     } else {
         values[start - 1..].iter().copied().find(is_met)?
     };
-    let relation = match rule.comparison {
-        Some(Comparison::Less) => "less than",
-        Some(Comparison::Greater) => "greater than",
+    let relation = match comparison {
+        Comparison::Less => "less than",
+        Comparison::Greater => "greater than",
         _ => "equal to",
     };
     let what = if is_objective { "best " } else { "" };

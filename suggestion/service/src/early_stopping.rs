@@ -7,7 +7,7 @@ use diwan_api::{
     Comparison, EarlyStoppingRule, EarlyStoppingSpec, Experiment, FieldError, ObjectiveType,
 };
 
-use crate::service::SuggestionError;
+use crate::service::{self, SuggestionError};
 
 /// What the trials of an experiment have reported of the objective, each oldest first.
 #[derive(Clone, Debug, Default)]
@@ -43,20 +43,7 @@ pub fn early_stopping_errors(experiment: &Experiment) -> Vec<FieldError> {
         return Vec::new();
     };
     let errors = row.settings(&spec.algorithm_settings).err();
-    let field_error = |error: diwan_algorithms::SettingError| {
-        let path = format!("spec.earlyStopping.algorithmSettings[{}]", error.index);
-        let setting = &spec.algorithm_settings[error.index];
-        if error.unknown {
-            FieldError::invalid(format!("{path}.name"), &setting.name, error.text)
-        } else {
-            FieldError::invalid(format!("{path}.value"), &setting.value, error.text)
-        }
-    };
-    errors
-        .unwrap_or_default()
-        .into_iter()
-        .map(field_error)
-        .collect()
+    service::field_errors("spec.earlyStopping", spec, errors.unwrap_or_default())
 }
 
 /// The algorithm of a specification, and its settings.

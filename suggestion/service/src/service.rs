@@ -8,8 +8,8 @@ use diwan_algorithms::{
     seed_of,
 };
 use diwan_api::{
-    AlgorithmSetting, Experiment, ObjectiveType, ParameterAssignment, SearchSpace, Trial,
-    TrialAssignment,
+    AlgorithmSetting, AlgorithmSpec, Experiment, FieldError, ObjectiveType, ParameterAssignment,
+    SearchSpace, Trial, TrialAssignment,
 };
 
 use crate::known::{Known, TrialSource};
@@ -184,6 +184,24 @@ pub(crate) fn setting_errors(experiment: &Experiment) -> Vec<SettingError> {
         .as_ref()
         .map_or(&[][..], |a| &a.algorithm_settings);
     Settings::parse(algorithm, given).err().unwrap_or_default()
+}
+
+/// What is wrong with settings, by their fields below `path`, where the specification stands.
+pub(crate) fn field_errors(
+    path: &str,
+    spec: &AlgorithmSpec,
+    errors: Vec<SettingError>,
+) -> Vec<FieldError> {
+    let field_error = |error: SettingError| {
+        let path = format!("{path}.algorithmSettings[{}]", error.index);
+        let setting = &spec.algorithm_settings[error.index];
+        if error.unknown {
+            FieldError::invalid(format!("{path}.name"), &setting.name, error.text)
+        } else {
+            FieldError::invalid(format!("{path}.value"), &setting.value, error.text)
+        }
+    };
+    errors.into_iter().map(field_error).collect()
 }
 
 /// Runs an algorithm so that a defect in it fails this request alone.

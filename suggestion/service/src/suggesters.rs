@@ -92,19 +92,8 @@ impl Suggesters {
         if self.outside.contains_key(&algorithm.algorithm_name) {
             return Vec::new();
         }
-        let field_error = |error: diwan_algorithms::SettingError| {
-            let path = format!("spec.algorithm.algorithmSettings[{}]", error.index);
-            let setting = &algorithm.algorithm_settings[error.index];
-            if error.unknown {
-                FieldError::invalid(format!("{path}.name"), &setting.name, error.text)
-            } else {
-                FieldError::invalid(format!("{path}.value"), &setting.value, error.text)
-            }
-        };
-        service::setting_errors(experiment)
-            .into_iter()
-            .map(field_error)
-            .collect()
+        let errors = service::setting_errors(experiment);
+        service::field_errors("spec.algorithm", algorithm, errors)
     }
 
     /// Asks the algorithm whether it takes the experiment.
