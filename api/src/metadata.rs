@@ -18,6 +18,10 @@ pub const FINALIZER_TRIAL: &str = "clean-metrics-in-db";
 
 /// Variable that tells a trial's primary container the trial's name.
 pub const ENV_TRIAL_NAME: &str = "KATIB_TRIAL_NAME";
+/// Variable that tells it the trial's namespace.
+pub const ENV_TRIAL_NAMESPACE: &str = "DIWAN_TRIAL_NAMESPACE";
+/// Variable with which it shows that it speaks for the trial.
+pub const ENV_TRIAL_TOKEN: &str = "DIWAN_TRIAL_TOKEN";
 /// Container under which clients ask for a trial's log (collectors StdOut and File).
 pub const CONTAINER_METRICS_LOGGER: &str = "metrics-logger-and-collector";
 /// Container of the other collectors.

@@ -3,6 +3,7 @@
 mod algorithms;
 mod crds;
 mod db_manager;
+mod metrics_collector;
 mod run;
 mod suggestion;
 mod up;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use tokio::runtime::Builder;
 
 use crate::manifest::Problem;
 
@@ -38,11 +40,21 @@ pub(crate) enum Command {
     Suggestion(suggestion::Suggestion),
     /// Serve the observation log over gRPC
     DbManager(db_manager::DbManager),
+    /// Collect the metrics of a trial, as the collector container of its pod
+    MetricsCollector(metrics_collector::MetricsCollector),
     /// Print the custom resource definitions as YAML
     Crds(crds::Crds),
 }
 
 impl Command {
+    /// What the command runs on: one thread beside a trial, which is to have the machine.
+    pub(crate) fn runtime(&self) -> Builder {
+        match self {
+            Self::MetricsCollector(_) => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        }
+    }
+
     /// Runs the command and returns the exit status.
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         match self {
@@ -52,6 +64,7 @@ impl Command {
             Self::Algorithms(command) => command.run(),
             Self::Suggestion(command) => command.run().await,
             Self::DbManager(command) => command.run().await,
+            Self::MetricsCollector(command) => command.run().await,
             Self::Crds(command) => crds::run(&command),
         }
     }

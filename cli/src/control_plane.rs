@@ -4,6 +4,7 @@ mod address;
 mod admission;
 mod base;
 mod collector;
+mod directory;
 mod early_stopper;
 mod flags;
 mod front;
@@ -17,20 +18,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use async_trait::async_trait;
 use diwan_controller::Ports;
-use diwan_db_manager::{ObservationStore, SqliteStore, grpc, retention};
-use diwan_embedded::{Api, resource};
+use diwan_db_manager::{ObservationStore, SqliteStore, grpc, retention, store};
 use diwan_node::{JobController, Node, NodeOptions};
+use diwan_suggestion::{EarlyStoppingService, SuggestionService};
 use jiff::Timestamp;
 use kube::Client;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT};
+use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT, DEFAULT_SUGGESTION_PORT, Listen};
 use base::Base;
 use collector::{Absences, Collector};
-use early_stopper::EarlyStopper;
+use directory::Directory;
+use early_stopper::{ApiTrials, EarlyStopper};
 use flags::{Runtime, default_data};
 use front::Front;
 use logs::KeptLogs;
@@ -69,6 +71,8 @@ pub(crate) struct Addresses {
     pub(crate) ui: String,
     /// gRPC `DBManager`.
     pub(crate) db_manager: SocketAddr,
+    /// gRPC `Suggestion` and `EarlyStopping`.
+    pub(crate) suggestion: SocketAddr,
     /// For `kubectl` and SDKs.
     pub(crate) kubeconfig: PathBuf,
 }
@@ -87,13 +91,23 @@ pub(crate) struct ControlPlane {
     _fresh: Option<tempfile::TempDir>,
 }
 
+/// Where the parts listen.
+struct Listeners {
+    front: Listen,
+    db_manager: Listen,
+    suggestion: Listen,
+}
+
 impl ControlPlane {
     /// Starts on the data folder of the flags, or the user's.
     pub(crate) async fn start(flags: &Shared) -> anyhow::Result<Self> {
         let data = flags.data.clone().map_or_else(default_data, Ok)?;
-        let listen = address::Listen::preferring(flags.listen, DEFAULT_PORT);
-        let log = address::Listen::preferring(None, DEFAULT_DB_MANAGER_PORT);
-        Self::launch(flags, &data, listen, log, None).await
+        let listeners = Listeners {
+            front: Listen::preferring(flags.listen, DEFAULT_PORT),
+            db_manager: Listen::preferring(None, DEFAULT_DB_MANAGER_PORT),
+            suggestion: Listen::preferring(None, DEFAULT_SUGGESTION_PORT),
+        };
+        Self::launch(flags, &data, listeners, None).await
     }
 
     /// Starts on a folder of its own, unless the flags name one, and on free ports. The folder goes
@@ -113,9 +127,13 @@ impl ControlPlane {
             (None, Some(fresh)) => (fresh.path().to_owned(), Some(fresh)),
             (None, None) => unreachable!("a fresh folder is made when none is given"),
         };
-        let any = address::Listen::exactly(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let listen = flags.listen.map_or(any, address::Listen::exactly);
-        Self::launch(flags, &data, listen, any, fresh).await
+        let any = Listen::exactly(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let listeners = Listeners {
+            front: flags.listen.map_or(any, Listen::exactly),
+            db_manager: any,
+            suggestion: any,
+        };
+        Self::launch(flags, &data, listeners, fresh).await
     }
 }
 
@@ -123,20 +141,23 @@ impl ControlPlane {
     async fn launch(
         flags: &Shared,
         data: &Path,
-        listen: address::Listen,
-        log: address::Listen,
+        listeners: Listeners,
         fresh: Option<tempfile::TempDir>,
     ) -> anyhow::Result<Self> {
         let Runtime::Process = flags.runtime;
         let base = Base::open(data, flags.config.as_deref())?;
-        let store: Arc<dyn ObservationStore> =
-            Arc::new(SqliteStore::open(&data.join("observations.db")).await?);
-        let front = Front::prepare(listen.bind().await?, data)?;
-        let db_manager = log.bind().await?;
+        let store: Arc<dyn ObservationStore> = match &flags.database_url {
+            Some(url) => store::open(url).await?,
+            None => Arc::new(SqliteStore::open(&data.join("observations.db")).await?),
+        };
+        let front = Front::prepare(listeners.front.bind().await?, data)?;
+        let db_manager = listeners.db_manager.bind().await?;
+        let suggestion = listeners.suggestion.bind().await?;
         let for_pods = address::bind_for_pods(data).await?;
         let addresses = Addresses {
             ui: front.page(),
             db_manager: db_manager.local_addr()?,
+            suggestion: suggestion.local_addr()?,
             kubeconfig: front.kubeconfig.clone(),
         };
         let pods = PodSurroundings {
@@ -161,10 +182,11 @@ impl ControlPlane {
             shutdown,
             _fresh: fresh,
         };
-        plane.start_log(&base.api, [db_manager, for_pods]);
+        plane.start_log(&base, [db_manager, for_pods]);
+        plane.start_algorithms(&base, suggestion);
         plane.tasks.spawn(retention::run(
             Arc::clone(&store),
-            None,
+            flags.keep_logs,
             plane.shutdown.clone().cancelled_owned(),
         ));
         let observations = Observations {
@@ -184,17 +206,36 @@ impl ControlPlane {
         Ok(plane)
     }
 
+    /// Serves the built-in algorithms over gRPC, for collectors and for clients of other languages.
+    fn start_algorithms(&self, base: &Base, listener: TcpListener) {
+        let trials = ApiTrials {
+            client: base.client.clone(),
+            directory: Directory(base.api.clone()),
+            tokens: Arc::clone(&base.tokens),
+        };
+        let services = diwan_suggestion::Services {
+            suggestion: SuggestionService::default(),
+            early_stopping: EarlyStoppingService::new(Arc::new(trials)),
+        };
+        let stop = self.shutdown.clone().cancelled_owned();
+        let serving = diwan_suggestion::serve(listener, services, stop);
+        self.tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!("suggestion service ended: {error}");
+            }
+        });
+    }
+
     /// Serves the observation log over gRPC.
-    fn start_log(&self, api: &Api, listeners: [tokio::net::TcpListener; 2]) {
-        let directory: Arc<dyn grpc::TrialDirectory> = Arc::new(Directory(api.clone()));
+    fn start_log(&self, base: &Base, listeners: [TcpListener; 2]) {
+        let context = grpc::Context {
+            directory: Some(Arc::new(Directory(base.api.clone()))),
+            guard: Some(Arc::clone(&base.tokens) as Arc<dyn grpc::TrialGuard>),
+        };
         for listener in listeners {
             let stop = self.shutdown.clone().cancelled_owned();
-            let serving = grpc::serve(
-                listener,
-                Arc::clone(&self.store),
-                Some(Arc::clone(&directory)),
-                stop,
-            );
+            let store = Arc::clone(&self.store);
+            let serving = grpc::serve_with(listener, store, context.clone(), stop);
             self.tasks.spawn(async move {
                 if let Err(error) = serving.await {
                     tracing::error!("DB manager ended: {error}");
@@ -205,7 +246,10 @@ impl ControlPlane {
 
     fn start_controllers(&self, base: &Base, observations: Observations) {
         let suggester = Arc::new(Suggester(Arc::clone(&base.suggesters)));
-        let early_stopper = Arc::new(EarlyStopper);
+        let early_stopper = Arc::new(EarlyStopper {
+            stoppers: Arc::clone(&base.early_stoppers),
+            db_manager: self.addresses.db_manager.to_string(),
+        });
         let ports = Ports::new(suggester, early_stopper, Arc::new(observations));
         let client = self.client.clone();
         let options = diwan_controller::Options::default();
@@ -282,21 +326,4 @@ fn node_options(
         working_directory: std::env::current_dir().context("can't tell the current folder")?,
         hook: Some(collector),
     })
-}
-
-/// Finds trials by name, for reports that don't say the namespace.
-struct Directory(Api);
-
-#[async_trait]
-impl grpc::TrialDirectory for Directory {
-    async fn namespaces(&self, trial: &str) -> Vec<String> {
-        let (namespaces, _) = self.0.list(&resource::NAMESPACES, None);
-        let names = namespaces
-            .iter()
-            .filter_map(|n| n["metadata"]["name"].as_str());
-        names
-            .filter(|namespace| self.0.get(&resource::TRIALS, namespace, trial).is_some())
-            .map(str::to_owned)
-            .collect()
-    }
 }

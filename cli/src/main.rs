@@ -36,10 +36,7 @@ fn main() -> ExitCode {
     logging::start(&arguments.logging);
     // Several TLS users share the process; they must agree on who does the cryptography.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match arguments.command.runtime().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("diwan: can't start the runtime: {error}");

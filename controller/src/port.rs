@@ -80,6 +80,8 @@ pub type Curve = Vec<f64>;
 pub struct RulesRequest {
     /// The experiment.
     pub experiment: Arc<Experiment>,
+    /// The trials that have succeeded, those that were stopped early and those that run.
+    pub trials: Vec<Arc<Trial>>,
     /// The curves of trials that have succeeded.
     pub succeeded: Vec<Curve>,
     /// The curves of trials that were stopped early.

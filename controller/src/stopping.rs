@@ -13,9 +13,11 @@ use std::time::{Duration, Instant};
 use diwan_api::trial::{condition_reason, condition_type};
 use diwan_api::{
     ConditionStatus, Conditions, EarlyStoppingRule, Experiment, MetricLog, ObjectiveSpec, Trial,
+    TrialStatus,
 };
-use kube::ResourceExt;
+use jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
+use kube::{Api, Client, ResourceExt};
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -30,6 +32,8 @@ use crate::world::{World, is_conflict, is_not_found};
 const INTERVAL: Duration = Duration::from_millis(250);
 /// Looking may take this part of the time at most.
 const SHARE: u32 = 10;
+/// How often a write is tried while others write.
+const CONFLICTS: usize = 10;
 /// From so many trials of each kind, the newest, rules are made.
 const REMEMBERED: usize = 1_000;
 
@@ -190,6 +194,7 @@ impl Controller {
         let stopped = ended(TrialState::EarlyStopped).await?;
         let request = RulesRequest {
             experiment: experiment.clone(),
+            trials: self.trials(experiment),
             succeeded,
             stopped,
             running: running.iter().map(|r| r.curve.clone()).collect(),
@@ -200,6 +205,20 @@ impl Controller {
         let mut by_trial = rules.running;
         by_trial.resize(running.len(), Vec::new());
         Ok(by_trial)
+    }
+
+    /// The newest trials whose curves count.
+    fn trials(&self, experiment: &Experiment) -> Vec<Arc<Trial>> {
+        use TrialState::{EarlyStopped, Running, Succeeded};
+        let uid = experiment.uid().unwrap_or_default();
+        self.world.ledgers.read(&uid, |ledger| {
+            let names = [Succeeded, EarlyStopped, Running]
+                .into_iter()
+                .flat_map(|state| ledger.names(state, REMEMBERED));
+            names
+                .filter_map(|name| ledger.get(&name).cloned())
+                .collect()
+        })
     }
 
     /// The curves of the newest trials that ended so. They don't change any more, so each log is
@@ -258,15 +277,8 @@ impl Controller {
     /// its run.
     async fn stop(&self, trial: &Trial, why: &str) -> Result<(), Error> {
         let key = Key::of(&trial.metadata);
-        let mut status = trial.status.clone().unwrap_or_default();
         let message = format!("Trial is early stopped: {why}");
-        status.set(
-            condition_type::EARLY_STOPPED,
-            ConditionStatus::True,
-            condition_reason::EARLY_STOPPED,
-            &message,
-            self.world.now(),
-        );
+        let status = stopped(trial, &message, self.world.now());
         let (world, cache) = (&self.world, &self.world.trials);
         let version = trial.metadata.resource_version.as_deref();
         world
@@ -276,5 +288,52 @@ impl Controller {
         let recorder = &self.world.recorder;
         recorder.publish(trial, Severity::Normal, reason, &message);
         Ok(())
+    }
+}
+
+/// The status of a trial that is stopped.
+fn stopped(trial: &Trial, message: &str, now: Timestamp) -> TrialStatus {
+    let mut status = trial.status.clone().unwrap_or_default();
+    status.set(
+        condition_type::EARLY_STOPPED,
+        ConditionStatus::True,
+        condition_reason::EARLY_STOPPED,
+        message,
+        now,
+    );
+    status
+}
+
+/// Says that a trial is stopped early, for collectors that found it out by themselves. One that has
+/// ended stays as it is.
+///
+/// # Errors
+/// The API refuses; a conflict is tried again.
+pub async fn stop_trial(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    now: Timestamp,
+) -> kube::Result<()> {
+    let api = Api::<Trial>::namespaced(client.clone(), namespace);
+    let mut attempt = 1;
+    loop {
+        let trial = api.get(name).await?;
+        if trial.status.as_ref().is_some_and(TrialStatus::is_completed) {
+            return Ok(());
+        }
+        let body = json!({
+            "metadata": { "resourceVersion": trial.metadata.resource_version },
+            "status": stopped(&trial, "Trial is early stopped", now),
+        });
+        let patch = Patch::Merge(body);
+        match api
+            .patch_status(name, &PatchParams::default(), &patch)
+            .await
+        {
+            Err(error) if is_conflict(&error) && attempt < CONFLICTS => {}
+            other => return other.map(drop),
+        }
+        attempt += 1;
     }
 }

@@ -45,6 +45,13 @@ pub enum ClientError {
     Call(#[from] Status),
 }
 
+impl ClientError {
+    /// Whether the same call may succeed later.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Call(status) if passing(status))
+    }
+}
+
 /// Reports rows of trials of one namespace.
 #[derive(Clone, Debug)]
 pub struct Client {

@@ -9,6 +9,8 @@ use std::{future::Future, io, sync::Arc};
 
 use async_trait::async_trait;
 use diwan_api::MetricLog;
+use diwan_proto::metadata::text;
+pub use diwan_proto::metadata::{BATCH_KEY, NAMESPACE_KEY, TOKEN_KEY};
 use diwan_proto::v1beta1::{
     DeleteObservationLogReply, DeleteObservationLogRequest, GetObservationLogReply,
     GetObservationLogRequest, ObservationLog, ReportObservationLogReply,
@@ -24,13 +26,6 @@ use tonic::{
 };
 
 use crate::store::{Delivery, LogQuery, ObservationStore, Report, StoreError, TrialRef};
-
-/// gRPC metadata: the namespace of the trial that a call names.
-pub const NAMESPACE_KEY: &str = "diwan-namespace";
-/// gRPC metadata: what shows that the caller may act for the trial; see [`TrialGuard`].
-pub const TOKEN_KEY: &str = "diwan-trial-token";
-/// gRPC metadata: the id of a report; a second report of the trial with the same id is not stored.
-pub const BATCH_KEY: &str = "diwan-batch";
 
 /// Knows which trials there are, for calls that name no namespace.
 #[async_trait]
@@ -230,17 +225,6 @@ impl DbManager for Service {
         self.store.delete(&trial).await.map_err(status)?;
         Ok(Response::new(DeleteObservationLogReply {}))
     }
-}
-
-/// Reads a metadata value; an empty one counts as not sent.
-fn text(metadata: &MetadataMap, key: &str) -> Result<Option<String>, Status> {
-    let Some(value) = metadata.get(key) else {
-        return Ok(None);
-    };
-    let value = value
-        .to_str()
-        .map_err(|_| Status::invalid_argument(format!("metadata {key} is not ascii text")))?;
-    Ok(Some(value.to_owned()).filter(|value| !value.is_empty()))
 }
 
 fn rows(log: ObservationLog) -> Result<Vec<MetricLog>, Status> {

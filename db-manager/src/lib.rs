@@ -14,6 +14,7 @@ pub mod retention;
 pub mod store;
 pub mod summary;
 pub mod time;
+pub mod token;
 pub mod url;
 
 pub use curve::{Curve, CurvePoint};
@@ -22,3 +23,4 @@ pub use store::{
     SourceRange, SqliteStore, StoreError, Swept, TrialRef,
 };
 pub use summary::Summary;
+pub use token::TrialTokens;

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::launch;
+use crate::lock;
 use crate::plan::{Container, Plan, Restart};
 use crate::record::{self, Record};
 use crate::sys::{self, SIGCHLD, SIGINT, SIGKILL, SIGTERM, SignalSet};
@@ -19,11 +20,6 @@ const LONGEST_BACKOFF: Duration = Duration::from_mins(5);
 const CALM: Duration = Duration::from_mins(10);
 /// How often processes that were killed are looked for again.
 const KILL_AGAIN: Duration = Duration::from_millis(50);
-
-/// How often the lock of the pod is tried.
-const LOCK_TRIES: u32 = 10;
-/// How long to wait between two tries.
-const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Where a container stands.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,7 +47,7 @@ pub(crate) fn hold(folder: &Path) -> i32 {
     let Ok(lock) = File::open(folder) else {
         return EXIT_BROKEN;
     };
-    if !take(&lock) {
+    if !lock::take(&lock) {
         return EXIT_HELD;
     }
     let Ok(text) = fs::read(folder.join("plan")) else {
@@ -74,17 +70,6 @@ pub(crate) fn hold(folder: &Path) -> i32 {
     // `lock` is held up to here: whoever gets it finds a finished record.
     drop(lock);
     0
-}
-
-/// Takes the lock. Whoever only looks whether the pod is held has it for an instant, so a refusal
-/// counts when it stays.
-fn take(lock: &File) -> bool {
-    (0..LOCK_TRIES).any(|attempt| {
-        if attempt > 0 {
-            std::thread::sleep(LOCK_AGAIN);
-        }
-        sys::try_lock(lock)
-    })
 }
 
 /// The state of the pod.

@@ -1,5 +1,6 @@
 //! Starts one container: its log, its mounts, its user, its program.
 
+use std::convert::Infallible;
 use std::ffi::{CString, OsStr};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -21,11 +22,24 @@ pub(crate) fn launch(plan: &Plan, container: &Container, restart: u32) -> Result
         .read(true)
         .open("/dev/null")
         .map_err(|e| e.to_string())?;
-    let (mut reports, mut report) = sys::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
     let holder = sys::process_id();
+    fork_program(|| {
+        prepare(plan, container, holder, &null, &log)?;
+        Err(execute(&container.arguments, &container.environment))
+    })
+}
+
+/// Starts a process that turns itself into a program, and returns its id once the program runs.
+///
+/// # Errors
+/// The process says why it could not.
+pub(crate) fn fork_program(
+    become_program: impl FnOnce() -> Result<Infallible, String>,
+) -> Result<i32, String> {
+    let (mut reports, mut report) = sys::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
     match sys::fork_process().map_err(|e| format!("cannot start a process: {e}"))? {
         Fork::Child => {
-            let message = become_program(plan, container, holder, &null, &log);
+            let Err(message) = become_program();
             let _ = report.write_all(message.as_bytes());
             sys::exit_now(127);
         }
@@ -53,20 +67,7 @@ fn open_log(container: &Container, restart: u32) -> Result<File, String> {
         .map_err(|e| format!("cannot open the log {}: {e}", path.display()))
 }
 
-/// Turns this process into the container's program; returns only why that failed.
-fn become_program(
-    plan: &Plan,
-    container: &Container,
-    holder: i32,
-    null: &File,
-    log: &File,
-) -> String {
-    match prepare(plan, container, holder, null, log) {
-        Ok(()) => execute(container),
-        Err(message) => message,
-    }
-}
-
+/// Gives this process what the container's program is to find.
 fn prepare(
     plan: &Plan,
     container: &Container,
@@ -99,17 +100,17 @@ fn prepare(
 }
 
 /// Executes the program, found as a shell would find it; returns why that failed.
-fn execute(container: &Container) -> String {
-    let Some(program) = container.arguments.first() else {
+pub(crate) fn execute(arguments: &[CString], environment: &[CString]) -> String {
+    let Some(program) = arguments.first() else {
         return "no program is named".into();
     };
     let name = String::from_utf8_lossy(program.to_bytes()).into_owned();
     let mut refused = None;
-    for path in candidates(program, &container.environment) {
+    for path in candidates(program, environment) {
         let Ok(c_path) = sys::c_path(&path) else {
             continue;
         };
-        let error = sys::exec(&c_path, &container.arguments, &container.environment);
+        let error = sys::exec(&c_path, arguments, environment);
         match error.raw_os_error() {
             Some(ENOENT) if path.exists() => {
                 return format!("not executable: {name} (its interpreter is not found)");

@@ -4,6 +4,8 @@
 //! mounts, runs init containers one after the other and the others together, appends their output
 //! to their log files and writes what happens as lines to `DIR/status`. SIGTERM ends the pod with
 //! all its processes. `diwan-entrypoint probe DIR` prints which kind of isolation works here.
+//! `diwan-entrypoint wrap --folder DIR [--output FILE] -- PROGRAM …` runs a program in a container of
+//! a cluster, for a metrics collector beside it.
 //!
 //! The program opens no socket, talks to nobody and depends on the C library alone; it is linked
 //! statically so that it starts fast and stays small.
@@ -12,15 +14,20 @@
 mod hold;
 mod isolate;
 mod launch;
+mod lock;
 mod plan;
 mod record;
+mod stream;
 mod sys;
 mod tree;
+mod wrap;
 
 use std::ffi::{CStr, OsStr, c_char, c_int};
 use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+
+use wrap::Wrap;
 
 /// The exit status when another process holds the pod, or has held it to its end.
 const EXIT_HELD: c_int = 75;
@@ -44,12 +51,19 @@ extern "C" fn main(count: c_int, arguments: *const *const c_char) -> c_int {
         let text = unsafe { CStr::from_ptr(*arguments.add(index)) };
         Some(OsStr::from_bytes(text.to_bytes()))
     };
-    run(argument(1), argument(2))
+    let words: Vec<&OsStr> = (1..count).filter_map(argument).collect();
+    run(&words)
 }
 
 /// Does what the command line says and returns the exit status.
-fn run(command: Option<&OsStr>, folder: Option<&OsStr>) -> c_int {
-    match (command.and_then(OsStr::to_str), folder) {
+fn run(words: &[&OsStr]) -> c_int {
+    let command = words.first().and_then(|word| word.to_str());
+    if command == Some("wrap")
+        && let Some(wrap) = Wrap::parse(words[1..].iter().copied())
+    {
+        return wrap.run();
+    }
+    match (command, words.get(1)) {
         (Some("hold"), Some(folder)) => hold::hold(Path::new(folder)),
         (Some("probe"), Some(folder)) => {
             let (isolation, why) = isolate::probe(Path::new(folder));
@@ -58,7 +72,9 @@ fn run(command: Option<&OsStr>, folder: Option<&OsStr>) -> c_int {
             0
         }
         _ => {
-            let _ = writeln!(std::io::stderr(), "usage: diwan-entrypoint hold|probe DIR");
+            let usage = "usage: diwan-entrypoint hold|probe DIR\n       \
+                         diwan-entrypoint wrap --folder DIR [--output FILE] -- PROGRAM ARGUMENT...";
+            let _ = writeln!(std::io::stderr(), "{usage}");
             EXIT_USAGE
         }
     }

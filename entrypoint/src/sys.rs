@@ -2,9 +2,9 @@
 //!
 //! Declared by hand so that the program has no dependency; Linux with a 64-bit C library only.
 
-use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_ulong, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_short, c_uint, c_ulong, c_void};
 use std::fs::File;
-use std::io::{self, Error};
+use std::io::{self, Error, Read as _};
 use std::os::fd::{AsRawFd, FromRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 use std::time::Duration;
@@ -13,6 +13,7 @@ pub(crate) const SIGINT: c_int = 2;
 pub(crate) const SIGKILL: c_int = 9;
 /// The last of the signals with fixed meanings; the C library keeps those after it to itself.
 const LAST_SIGNAL: c_int = 31;
+const SIGPIPE: c_int = 13;
 pub(crate) const SIGTERM: c_int = 15;
 pub(crate) const SIGCHLD: c_int = 17;
 
@@ -43,6 +44,15 @@ const PR_SET_CHILD_SUBREAPER: c_int = 36;
 const LOCK_EX: c_int = 2;
 const LOCK_NB: c_int = 4;
 const WNOHANG: c_int = 1;
+const O_NONBLOCK: c_int = 0o4000;
+const PR_SET_DUMPABLE: c_int = 4;
+const IN_CREATE: c_uint = 0x100;
+const IN_MOVED_TO: c_uint = 0x80;
+const POLLIN: c_short = 1;
+/// The origin of signals that the kernel sends, such as those of keys of a terminal.
+const SI_KERNEL: c_int = 0x80;
+/// Size of the kernel's `signalfd_siginfo`.
+const SIGNAL_INFO: usize = 128;
 const SIG_BLOCK: c_int = 0;
 const SIG_SETMASK: c_int = 2;
 
@@ -65,10 +75,25 @@ impl SignalSet {
     pub(crate) fn of(signals: &[c_int]) -> Self {
         let mut bits = [0; 16];
         for signal in signals {
-            bits[0] |= 1 << (signal - 1);
+            bits[0] |= 1_u64 << (signal - 1);
         }
         Self(bits)
     }
+
+    /// Those that somebody may send to a program: neither the ones that can't be caught, nor those
+    /// that tell a process of its own faults, nor those that the C library keeps to itself.
+    pub(crate) fn forwarded() -> Self {
+        let own = [4, 5, 6, 7, 8, SIGKILL, 11, SIGPIPE, 19, 31, 32, 33];
+        let sent = (1..=64).filter(|number| !own.contains(number));
+        Self::of(&sent.collect::<Vec<_>>())
+    }
+}
+
+#[repr(C)]
+struct PollEntry {
+    fd: c_int,
+    events: c_short,
+    found: c_short,
 }
 
 #[repr(C)]
@@ -114,6 +139,10 @@ unsafe extern "C" {
     fn sigprocmask(how: c_int, set: *const SignalSet, old: *mut SignalSet) -> c_int;
     fn sigtimedwait(set: *const SignalSet, info: *mut c_void, timeout: *const TimeSpec) -> c_int;
     fn signal(number: c_int, handler: usize) -> usize;
+    fn signalfd(fd: c_int, set: *const SignalSet, flags: c_int) -> c_int;
+    fn inotify_init1(flags: c_int) -> c_int;
+    fn inotify_add_watch(fd: c_int, path: *const c_char, mask: c_uint) -> c_int;
+    fn poll(entries: *mut PollEntry, count: c_ulong, timeout: c_int) -> c_int;
     fn setgroups(count: usize, groups: *const c_uint) -> c_int;
     fn setgid(gid: c_uint) -> c_int;
     fn setuid(uid: c_uint) -> c_int;
@@ -340,6 +369,83 @@ pub(crate) fn kill(pid: c_int, number: c_int) {
 pub(crate) fn try_lock(file: &File) -> bool {
     // SAFETY: the descriptor is open.
     unsafe { flock(file.as_raw_fd(), LOCK_EX | LOCK_NB) == 0 }
+}
+
+/// Writing to a pipe that nobody reads is an error instead of the end.
+pub(crate) fn ignore_broken_pipes() {
+    // SAFETY: 1 is the C library's "ignore".
+    unsafe { signal(SIGPIPE, 1) };
+}
+
+/// Ends the process as the signal would have ended it, if it can.
+pub(crate) fn die_of(number: c_int) {
+    // The program has left its core already.
+    // SAFETY: the option takes one number.
+    unsafe { prctl(PR_SET_DUMPABLE, 0) };
+    reset_signals();
+    kill(process_id(), number);
+}
+
+/// A file from which the signals of the set are read; it closes when a program is executed.
+pub(crate) fn signal_file(set: &SignalSet) -> io::Result<File> {
+    // SAFETY: the set outlives the call; the result is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check(signalfd(-1, set, O_CLOEXEC | O_NONBLOCK))?;
+        Ok(File::from_raw_fd(fd))
+    }
+}
+
+/// The next signal of a file, and whether the terminal sent it.
+pub(crate) fn next_signal(mut file: &File) -> Option<(c_int, bool)> {
+    let mut info = [0; SIGNAL_INFO];
+    let count = file.read(&mut info).ok()?;
+    let word = |at: usize| Some(i32::from_ne_bytes(info.get(at..at + 4)?.try_into().ok()?));
+    // The layout of `signalfd_siginfo`: number, errno, code.
+    (count == SIGNAL_INFO).then_some((word(0)?, word(8)? == SI_KERNEL))
+}
+
+/// A file that can be read when new files come into a folder.
+pub(crate) fn watch_new_files(folder: &Path) -> io::Result<File> {
+    let folder = c_path(folder)?;
+    // SAFETY: the path outlives the call; the result is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check(inotify_init1(O_CLOEXEC | O_NONBLOCK))?;
+        let file = File::from_raw_fd(fd);
+        check(inotify_add_watch(
+            fd,
+            folder.as_ptr(),
+            IN_CREATE | IN_MOVED_TO,
+        ))?;
+        Ok(file)
+    }
+}
+
+/// Reads a file that does not wait, to its end, for nothing.
+pub(crate) fn discard(mut file: &File) {
+    let mut bytes = [0; 4096];
+    while file.read(&mut bytes).is_ok_and(|count| count > 0) {}
+}
+
+/// Waits until one of the files can be read; says which can.
+pub(crate) fn wait_readable(files: &[&File]) -> Vec<bool> {
+    poll_files(files, -1)
+}
+
+/// Whether a file can be read without waiting.
+pub(crate) fn is_readable(file: &File) -> bool {
+    poll_files(&[file], 0) == [true]
+}
+
+fn poll_files(files: &[&File], timeout: c_int) -> Vec<bool> {
+    let entry = |file: &&File| PollEntry {
+        fd: file.as_raw_fd(),
+        events: POLLIN,
+        found: 0,
+    };
+    let mut entries: Vec<PollEntry> = files.iter().map(entry).collect();
+    // SAFETY: the array has the layout of the C library and its length is passed.
+    unsafe { poll(entries.as_mut_ptr(), entries.len() as c_ulong, timeout) };
+    entries.iter().map(|entry| entry.found != 0).collect()
 }
 
 /// A pipe whose ends close when a program is executed: (read, write).

@@ -60,7 +60,14 @@ fn main() {
         .build()
         .unwrap();
     let outcome = runtime
-        .block_on(run(&flags, Nowhere, None, &processes, &mut sink()))
+        .block_on(run(
+            &flags,
+            Nowhere,
+            None,
+            &processes,
+            std::future::pending(),
+            &mut sink(),
+        ))
         .unwrap();
     let time = on_processor() - before;
     trial.wait().unwrap();

@@ -3,8 +3,10 @@
 
 mod flags;
 mod processes;
+mod wrapped;
 
 use std::{
+    future::Future,
     io::Write,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -31,9 +33,14 @@ use crate::{
     tail::{Chunk, Tail},
     watch::Watcher,
 };
+use wrapped::{State, Wrapped};
 
 /// How long the main process may take to appear.
 const APPEARANCE: Duration = Duration::from_mins(1);
+/// Longer than any trial.
+const FOREVER: Duration = Duration::from_hours(24 * 365);
+/// How often it is looked whether a wrapped trial has begun.
+const BEGINNING: Duration = Duration::from_millis(100);
 /// How long a stopped process may take to end.
 const FAREWELL: Duration = Duration::from_mins(1);
 /// Beside the metrics: how far they were reported.
@@ -58,6 +65,9 @@ pub enum SidecarError {
     /// The trial failed, or its processes can't be followed.
     #[error("{0}")]
     Processes(String),
+    /// It was told to leave before the trial has ended; what was there is reported.
+    #[error("told to end before the trial has ended")]
+    Left,
     /// The processes did not end in time.
     #[error("timed out waiting for pids to complete")]
     Timeout,
@@ -68,13 +78,15 @@ pub enum SidecarError {
 
 /// Collects until the processes of the pod have ended. Runs on one thread of tokio's.
 ///
-/// `stopper` is needed where the flags have stop rules; `echo` gets what the trial writes to a file
-/// of lines, for this container's own log.
+/// `stopper` is needed where the flags have stop rules; `processes` where the trial is not wrapped.
+/// When `leave` is ready, the collecting ends with what is there. `echo` gets what the trial writes
+/// to a file of lines, for this container's own log.
 pub async fn run<M: Manager>(
     flags: &Flags,
     manager: M,
     stopper: Option<&dyn Stopper>,
     processes: &Processes,
+    leave: impl Future<Output = ()>,
     echo: &mut (dyn Write + Send),
 ) -> Result<Outcome, SidecarError> {
     let plan = &flags.plan;
@@ -116,12 +128,27 @@ pub async fn run<M: Manager>(
         }
     };
     let waiting = async {
-        let end = wait(flags, processes, &sink.stop).await;
+        let end = if flags.wrapped {
+            wait_wrapped(flags, &Wrapped::new(&folder), &sink.stop, leave).await
+        } else {
+            tokio::select! {
+                end = wait(flags, processes, &sink.stop) => end,
+                () = leave => Err(SidecarError::Left),
+            }
+        };
         // The rest is read and reported, however the trial ended.
         let _ = sender.send(true);
         end
     };
     let (outcome, (), end) = tokio::join!(collecting, echoing, waiting);
+    // What is reported counts as taken note of, whichever way the trial ended.
+    if flags.wrapped
+        && outcome.is_ok()
+        && !matches!(end, Err(SidecarError::Left))
+        && let Err(error) = Wrapped::new(&folder).take_note()
+    {
+        tracing::warn!("{}: {error}", folder.display());
+    }
     let (end, outcome) = (end?, outcome?);
     if let (End::EarlyStopped, Some(stopper)) = (end, stopper) {
         let told = stopper.set_trial_status(&plan.namespace, &plan.trial).await;
@@ -138,6 +165,52 @@ pub fn marks_folder(flags: &Flags) -> PathBuf {
         path.to_owned()
     } else {
         path.parent().unwrap_or(path).to_owned()
+    }
+}
+
+/// Waits for the end of a wrapped trial, and stops it when told. Until it begins there is no limit
+/// but the flags': an image may take long to come.
+async fn wait_wrapped(
+    flags: &Flags,
+    trial: &Wrapped,
+    stop: &Notify,
+    leave: impl Future<Output = ()>,
+) -> Result<End, SidecarError> {
+    let begin = Instant::now();
+    let failed = SidecarError::Processes;
+    let mut deadline = flags.timeout.map(|timeout| begin + timeout);
+    let mut stopped = false;
+    let mut leave = std::pin::pin!(leave);
+    let mut leaving = false;
+    loop {
+        let state = trial.state().map_err(|error| failed(error.to_string()))?;
+        if let State::Ended(end) = state {
+            return end.map_err(failed);
+        }
+        if leaving {
+            return Err(SidecarError::Left);
+        }
+        let left = deadline.map_or(FOREVER, |deadline| deadline - Instant::now());
+        if left.is_zero() {
+            return Err(SidecarError::Timeout);
+        }
+        let changed = async {
+            if state == State::Running {
+                trial.changed(left).await;
+            } else {
+                sleep(BEGINNING.min(left)).await;
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            // The pod ends; the trial may have ended just now.
+            () = &mut leave, if !leaving => leaving = true,
+            () = stop.notified(), if !stopped => {
+                trial.stop().map_err(failed)?;
+                stopped = true;
+                deadline = Some(Instant::now() + FAREWELL);
+            }
+        }
     }
 }
 

@@ -139,7 +139,15 @@ impl Pod {
         let flags = self.flags(more);
         let processes = Processes::new(self.folder.path().join("proc"), self.marks());
         let mut echo = Vec::new();
-        run(&flags, store.clone(), Some(store), &processes, &mut echo).await?;
+        run(
+            &flags,
+            store.clone(),
+            Some(store),
+            &processes,
+            std::future::pending(),
+            &mut echo,
+        )
+        .await?;
         Ok(String::from_utf8(echo).unwrap())
     }
 }

@@ -19,6 +19,7 @@ pub struct Up {
     arguments: Vec<String>,
     pub ui: String,
     pub db_manager: String,
+    pub suggestion: String,
     pub kubeconfig: PathBuf,
 }
 
@@ -42,6 +43,7 @@ impl Up {
                 .collect(),
             ui: String::new(),
             db_manager: String::new(),
+            suggestion: String::new(),
             kubeconfig: PathBuf::new(),
         };
         up.launch();
@@ -87,6 +89,8 @@ impl Up {
                 address.trim().clone_into(&mut self.ui);
             } else if let Some(address) = line.strip_prefix("DB manager:") {
                 address.trim().clone_into(&mut self.db_manager);
+            } else if let Some(address) = line.strip_prefix("suggestion:") {
+                address.trim().clone_into(&mut self.suggestion);
             } else if let Some(file) = line.strip_prefix("export KUBECONFIG=") {
                 self.kubeconfig = PathBuf::from(file);
                 break;

@@ -4,6 +4,7 @@
 //! Nothing here opens a connection.
 
 mod convert;
+pub mod metadata;
 
 pub use convert::{ConvertError, trials_for_algorithm};
 

@@ -11,7 +11,8 @@ use tokio::net::TcpListener;
 use super::EXIT_INVALID;
 use crate::signals::interrupted;
 
-/// Serves the search algorithms as the gRPC service `api.v1.beta1.Suggestion`.
+/// Serves the search algorithms as the gRPC service `api.v1.beta1.Suggestion`, and early stopping as
+/// `api.v1.beta1.EarlyStopping`.
 #[derive(clap::Args)]
 pub(crate) struct Suggestion {
     /// Serve this algorithm only; all when none is named

@@ -33,6 +33,7 @@ fn announce(plane: &ControlPlane) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "web UI:     {}", plane.addresses.ui)?;
     writeln!(out, "DB manager: {}", plane.addresses.db_manager)?;
+    writeln!(out, "suggestion: {}", plane.addresses.suggestion)?;
     writeln!(
         out,
         "export KUBECONFIG={}",

@@ -12,6 +12,8 @@ use tokio::net::TcpListener;
 pub(super) const DEFAULT_PORT: u16 = 8080;
 /// Port of the DB manager, as Katib's clients know it.
 pub(super) const DEFAULT_DB_MANAGER_PORT: u16 = 6789;
+/// Port of the algorithms, as Katib's collectors know that of early stopping.
+pub(super) const DEFAULT_SUGGESTION_PORT: u16 = 6788;
 /// How many ports, or addresses, are tried after the preferred one.
 const TRIES: u16 = 100;
 

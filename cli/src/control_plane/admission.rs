@@ -9,8 +9,9 @@ use diwan_controller::admission::Denied;
 use diwan_controller::admission::experiment::{mutate_experiment, validate_experiment};
 use diwan_controller::admission::pod::mutate_pod;
 use diwan_controller::admission::trial::{validate_suggestion, validate_trial};
+use diwan_db_manager::TrialTokens;
 use diwan_embedded::{Admission, Api, Operation, Resource, Status, resource};
-use diwan_suggestion::{Suggesters, early_stopping_errors, early_stopping_names};
+use diwan_suggestion::{EarlyStoppers, Suggesters};
 use serde_json::Value;
 
 /// Looks at experiments, suggestions, trials and pods before they are stored.
@@ -19,6 +20,10 @@ pub(super) struct Admitter {
     pub(super) api: Api,
     /// Which algorithms there are, and what they say of settings.
     pub(super) suggesters: Arc<Suggesters>,
+    /// The same for early stopping.
+    pub(super) early_stoppers: Arc<EarlyStoppers>,
+    /// With which trials report.
+    pub(super) tokens: Arc<TrialTokens>,
 }
 
 #[async_trait]
@@ -36,7 +41,8 @@ impl Admission for Admitter {
             "Trial" => validate_trial(new, old),
             "Suggestion" => validate_suggestion(new),
             "Pod" if creating => {
-                mutate_pod(new);
+                let token = |namespace: &str, trial: &str| self.tokens.token(namespace, trial);
+                mutate_pod(new, Some(&token));
                 Ok(())
             }
             _ => Ok(()),
@@ -49,14 +55,16 @@ impl Admitter {
     fn check(&self, new: &Value, old: Option<&Value>) -> Result<(), Denied> {
         let names = self.suggesters.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let stoppers = self.early_stoppers.names();
+        let stoppers: Vec<&str> = stoppers.iter().map(String::as_str).collect();
         let template = self.template(new);
         let context = ValidationContext {
             algorithms: &names,
-            early_stopping: &early_stopping_names(),
+            early_stopping: &stoppers,
             template_text: template.as_deref(),
             settings_errors: &|experiment| {
                 let mut errors = self.suggesters.settings_errors(experiment);
-                errors.extend(early_stopping_errors(experiment));
+                errors.extend(self.early_stoppers.settings_errors(experiment));
                 errors
             },
         };

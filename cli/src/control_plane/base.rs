@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use diwan_db_manager::TrialTokens;
 use diwan_embedded::{Api, Options};
-use diwan_suggestion::{Suggesters, parse_katib_config};
+use diwan_suggestion::{EarlyStoppers, Suggesters, parse_katib_config};
 use kube::Client;
 
 use super::admission::Admitter;
@@ -16,16 +17,24 @@ pub(super) struct Base {
     pub(super) api: Api,
     pub(super) client: Client,
     pub(super) suggesters: Arc<Suggesters>,
+    pub(super) early_stoppers: Arc<EarlyStoppers>,
+    pub(super) tokens: Arc<TrialTokens>,
 }
 
 impl Base {
     /// Opens the API on a folder, with admission in place.
     pub(super) fn open(data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
-        let suggesters = Arc::new(suggesters(config)?);
+        let (suggesters, early_stoppers) = algorithms(config)?;
+        let suggesters = Arc::new(suggesters);
+        let early_stoppers = Arc::new(early_stoppers);
         let api = Api::open(Options::new(data))?;
+        let tokens = TrialTokens::open(&data.join("trial-tokens.key"));
+        let tokens = Arc::new(tokens.context("can't prepare the tokens of trials")?);
         let admitter = Admitter {
             api: api.clone(),
             suggesters: Arc::clone(&suggesters),
+            early_stoppers: Arc::clone(&early_stoppers),
+            tokens: Arc::clone(&tokens),
         };
         api.set_admission(Arc::new(admitter));
         let client = Client::new(diwan_embedded::service(api.clone()), "default");
@@ -33,21 +42,26 @@ impl Base {
             api,
             client,
             suggesters,
+            early_stoppers,
+            tokens,
         })
     }
 }
 
 /// The built-in algorithms and those of a KatibConfig file.
-fn suggesters(config: Option<&Path>) -> anyhow::Result<Suggesters> {
+fn algorithms(config: Option<&Path>) -> anyhow::Result<(Suggesters, EarlyStoppers)> {
     let Some(file) = config else {
-        return Ok(Suggesters::default());
+        return Ok(Default::default());
     };
     let describe = || format!("can't use the configuration {}", file.display());
     let text = std::fs::read_to_string(file).with_context(describe)?;
-    let configs = parse_katib_config(&text).with_context(describe)?;
+    let config = parse_katib_config(&text).with_context(describe)?;
     let folder = std::path::absolute(file).with_context(describe)?;
     let folder = folder.parent().unwrap_or(Path::new("/"));
-    Ok(Suggesters::new(configs, folder))
+    Ok((
+        Suggesters::new(config.suggestions, folder),
+        EarlyStoppers::new(config.early_stoppings, folder),
+    ))
 }
 
 /// An API without anything that runs: enough to ask whether objects would be accepted.

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
+use diwan_db_manager::retention::Age;
+use diwan_db_manager::url::DatabaseUrl;
 use diwan_node::NodeOptions;
 
 /// Flags of `diwan up` and `diwan run`.
@@ -16,6 +18,13 @@ pub(crate) struct Shared {
     /// Address of the API and the web UI; 127.0.0.1:8080 or the next free port
     #[arg(long, value_name = "ADDR", env = "DIWAN_LISTEN")]
     pub(super) listen: Option<SocketAddr>,
+    /// Where the observation log is kept: sqlite://PATH, postgres://USER:PASSWORD@HOST/DATABASE or
+    /// mysql://…; by default in the data folder
+    #[arg(long, value_name = "URL", env = "DIWAN_DATABASE_URL")]
+    pub(super) database_url: Option<DatabaseUrl>,
+    /// Forget logs of trials that have reported nothing for so long, such as 30d
+    #[arg(long, value_name = "AGE", env = "DIWAN_KEEP_LOGS")]
+    pub(super) keep_logs: Option<Age>,
     /// A KatibConfig file that names further algorithms
     #[arg(long, value_name = "FILE", env = "DIWAN_CONFIG")]
     pub(super) config: Option<PathBuf>,

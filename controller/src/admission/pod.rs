@@ -2,7 +2,9 @@
 //! collector that the user brings.
 
 use diwan_api::CollectorKind;
-use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, ENV_TRIAL_NAME};
+use diwan_api::metadata::{
+    ANNOTATION_METRICS_COLLECTOR, ENV_TRIAL_NAME, ENV_TRIAL_NAMESPACE, ENV_TRIAL_TOKEN,
+};
 use diwan_api::metrics_collector::CollectorPlan;
 use serde_json::{Map, Value, json};
 
@@ -12,9 +14,12 @@ pub const ANNOTATION_PRIMARY_POD_LABELS: &str = "diwan.dev/primary-pod-labels";
 /// The volume in which the metrics file lies.
 const VOLUME: &str = "metrics-volume";
 
+/// Makes the token of a trial of a namespace.
+pub type MakeToken<'a> = &'a dyn Fn(&str, &str) -> String;
+
 /// Prepares a pod of a trial; any other is left as it is, and so is what can't be read. Doing so
 /// twice changes nothing.
-pub fn mutate_pod(pod: &mut Value) {
+pub fn mutate_pod(pod: &mut Value, make_token: Option<MakeToken<'_>>) {
     let Some(plan) = plan(pod) else { return };
     if !is_primary(pod) {
         // Nothing is to be collected from it.
@@ -30,11 +35,10 @@ pub fn mutate_pod(pod: &mut Value) {
     let Some(container) = primary_container(spec, &plan.primary_container) else {
         return;
     };
-    add_named(
-        container,
-        "env",
-        json!({"name": ENV_TRIAL_NAME, "value": plan.trial}),
-    );
+    let variables = variables(&plan, make_token);
+    for variable in &variables {
+        add_named(container, "env", variable.clone());
+    }
     let mount = folder.map(|folder| {
         let is_there = |mount: &&Value| {
             let path = mount.get("mountPath").and_then(Value::as_str);
@@ -51,15 +55,31 @@ pub fn mutate_pod(pod: &mut Value) {
         add_named(spec, "volumes", json!({"name": VOLUME, "emptyDir": {}}));
     }
     if is_primary(pod)
-        && let Some(collector) = custom_collector(&plan, mount)
+        && let Some(collector) = custom_collector(&plan, &variables, mount)
         && let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut)
     {
         add_named(spec, "containers", collector);
     }
 }
 
+/// What tells a container of which trial it is.
+fn variables(plan: &CollectorPlan, make_token: Option<MakeToken<'_>>) -> Vec<Value> {
+    let variable = |name: &str, value: &str| json!({"name": name, "value": value});
+    let mut variables = vec![variable(ENV_TRIAL_NAME, &plan.trial)];
+    if let Some(make_token) = make_token {
+        let token = make_token(&plan.namespace, &plan.trial);
+        variables.push(variable(ENV_TRIAL_NAMESPACE, &plan.namespace));
+        variables.push(variable(ENV_TRIAL_TOKEN, &token));
+    }
+    variables
+}
+
 /// The container that the user brings for kind Custom, beside what the trial writes.
-fn custom_collector(plan: &CollectorPlan, mount: Option<Value>) -> Option<Value> {
+fn custom_collector(
+    plan: &CollectorPlan,
+    variables: &[Value],
+    mount: Option<Value>,
+) -> Option<Value> {
     let collector = plan.spec.collector.as_ref()?;
     let container = match (plan.spec.kind(), &collector.custom_collector) {
         (CollectorKind::Custom, Some(container)) => serde_json::to_value(container).ok()?,
@@ -68,8 +88,9 @@ fn custom_collector(plan: &CollectorPlan, mount: Option<Value>) -> Option<Value>
     let Value::Object(mut container) = container else {
         return None;
     };
-    let name = json!({"name": ENV_TRIAL_NAME, "value": plan.trial});
-    add_named(&mut container, "env", name);
+    for variable in variables {
+        add_named(&mut container, "env", variable.clone());
+    }
     let path = mount.as_ref().and_then(|mount| mount.get("mountPath"));
     let is_mounted = entries(&container, "volumeMounts").any(|m| m.get("mountPath") == path);
     if let Some(mount) = mount.filter(|_| !is_mounted) {
@@ -169,7 +190,7 @@ mod tests {
     #[test]
     fn the_primary_container_learns_the_trial_s_name() {
         let mut pod = pod(json!({"collector": {"kind": "StdOut"}}));
-        mutate_pod(&mut pod);
+        mutate_pod(&mut pod, None);
         let containers = &pod["spec"]["containers"];
         assert_eq!(containers[0], json!({"name": "side"}));
         let env = json!([{"name": "KATIB_TRIAL_NAME", "value": "tune-b"}]);
@@ -178,15 +199,34 @@ mod tests {
     }
 
     #[test]
+    fn trial_and_collector_get_the_token_of_their_trial() {
+        let mut pod = pod(json!({
+            "collector": {"kind": "Custom", "customCollector": {"name": "mine", "image": "i"}},
+        }));
+        let make_token = |namespace: &str, trial: &str| format!("{namespace}+{trial}");
+        mutate_pod(&mut pod, Some(&make_token));
+        let containers = &pod["spec"]["containers"];
+        assert_eq!(containers[0], json!({"name": "side"}));
+        for container in [&containers[1], &containers[2]] {
+            let env = json!([
+                {"name": "KATIB_TRIAL_NAME", "value": "tune-b"},
+                {"name": "DIWAN_TRIAL_NAMESPACE", "value": "team"},
+                {"name": "DIWAN_TRIAL_TOKEN", "value": "team+tune-b"},
+            ]);
+            assert_eq!(container["env"], env, "{container}");
+        }
+    }
+
+    #[test]
     fn the_folder_of_the_metrics_file_is_a_volume() {
         let mut once = pod(file("/var/log/katib/metrics.log"));
-        mutate_pod(&mut once);
+        mutate_pod(&mut once, None);
         let mount = json!([{"name": "metrics-volume", "mountPath": "/var/log/katib"}]);
         assert_eq!(once["spec"]["containers"][1]["volumeMounts"], mount);
         let volumes = json!([{"name": "metrics-volume", "emptyDir": {}}]);
         assert_eq!(once["spec"]["volumes"], volumes);
         let mut twice = once.clone();
-        mutate_pod(&mut twice);
+        mutate_pod(&mut twice, None);
         assert_eq!(once, twice);
     }
 
@@ -196,7 +236,7 @@ mod tests {
             "collector": {"kind": "Custom", "customCollector": {"name": "mine", "image": "i"}},
             "source": {"fileSystemPath": {"path": "/data/run.log", "kind": "File"}}
         }));
-        mutate_pod(&mut once);
+        mutate_pod(&mut once, None);
         let mount = json!([{"name": "metrics-volume", "mountPath": "/data"}]);
         let env = json!([{"name": "KATIB_TRIAL_NAME", "value": "tune-b"}]);
         let containers = once["spec"]["containers"].as_array().unwrap();
@@ -207,7 +247,7 @@ mod tests {
             json!({"name": "mine", "image": "i", "env": env, "volumeMounts": mount})
         );
         let mut twice = once.clone();
-        mutate_pod(&mut twice);
+        mutate_pod(&mut twice, None);
         assert_eq!(once, twice);
     }
 
@@ -216,7 +256,7 @@ mod tests {
         let mut pod = pod(file("/data/metrics.log"));
         pod["spec"]["containers"][1]["volumeMounts"] =
             json!([{"name": "mine", "mountPath": "/data/"}]);
-        mutate_pod(&mut pod);
+        mutate_pod(&mut pod, None);
         assert_eq!(pod["spec"].get("volumes"), None);
     }
 
@@ -225,7 +265,7 @@ mod tests {
         let mut pod = pod(file("/data/metrics.log"));
         pod["metadata"]["annotations"][ANNOTATION_PRIMARY_POD_LABELS] =
             json!(r#"{"role": "master"}"#);
-        mutate_pod(&mut pod);
+        mutate_pod(&mut pod, None);
         assert_eq!(
             pod["metadata"]["annotations"].get(ANNOTATION_METRICS_COLLECTOR),
             None
@@ -238,7 +278,7 @@ mod tests {
     fn other_pods_are_left_alone() {
         let mut pod = json!({"spec": {"containers": [{"name": "main"}]}});
         let before = pod.clone();
-        mutate_pod(&mut pod);
+        mutate_pod(&mut pod, None);
         assert_eq!(pod, before);
     }
 }

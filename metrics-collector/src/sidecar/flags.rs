@@ -23,7 +23,10 @@ pub const USAGE: &str = "\
   -p DURATION        how often the trial's processes are looked for (1s)
   -timeout DURATION  when to give up waiting for them; 0 is never (0)
   -w true|false      wait for all processes of the pod, not for the main one alone (true)
-  -namespace NAME    the trial's namespace";
+  -namespace NAME    the trial's namespace
+  -wrapped           the trial runs in `diwan-entrypoint wrap`, which leaves word beside PATH; without
+                     it, the containers of the pod share their processes, and a shell leaves Katib's
+                     marks";
 
 /// What the command line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +45,8 @@ pub struct Flags {
     pub timeout: Option<Duration>,
     /// Wait for all processes, not for the main one alone.
     pub wait_all: bool,
+    /// The trial runs in `diwan-entrypoint wrap`.
+    pub wrapped: bool,
 }
 
 /// A command line that can't be followed.
@@ -71,6 +76,10 @@ impl Flags {
                 return Err(refuse(&arg, "is no flag"));
             };
             let flag = flag.strip_prefix('-').unwrap_or(flag);
+            if flag == "wrapped" {
+                given.wrapped = true;
+                continue;
+            }
             let (flag, value) = if let Some((flag, value)) = flag.split_once('=') {
                 (flag, value.to_owned())
             } else {
@@ -98,6 +107,7 @@ struct Given {
     timeout: Option<Duration>,
     wait_all: Option<bool>,
     namespace: String,
+    wrapped: bool,
 }
 
 impl Given {
@@ -208,6 +218,7 @@ impl Given {
             poll: self.poll.unwrap_or(Duration::from_secs(1)),
             timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
             wait_all: self.wait_all.unwrap_or(true),
+            wrapped: self.wrapped,
         })
     }
 }
@@ -302,7 +313,8 @@ mod tests {
             parse("-t t -m a/b -o-type maximize -s-db x:1 -path /logs -timeout 1m30s").unwrap();
         assert_eq!(events.plan.spec.kind(), CollectorKind::TensorFlowEvent);
         assert_eq!(events.timeout, Some(Duration::from_secs(90)));
-        assert!(events.wait_all);
+        assert!(events.wait_all && !events.wrapped);
+        assert!(parse("-wrapped -t t -m a -s-db x:1").unwrap().wrapped);
     }
 
     #[test]

@@ -23,8 +23,10 @@ pub enum ConfigError {
         found: String,
     },
     /// An entry can't be served.
-    #[error("runtime.suggestions[{index}] ({name}): {reason}")]
+    #[error("runtime.{list}[{index}] ({name}): {reason}")]
     Entry {
+        /// The list it is in.
+        list: &'static str,
         /// Which entry.
         index: usize,
         /// Its algorithm.
@@ -36,7 +38,7 @@ pub enum ConfigError {
 
 /// Who serves one algorithm.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SuggestionConfig {
+pub struct AlgorithmConfig {
     /// Name of the algorithm.
     pub algorithm_name: String,
     /// Where its service is found.
@@ -78,8 +80,10 @@ struct Document {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
+#[serde(rename_all = "camelCase")]
 struct Runtime {
     suggestions: Vec<Entry>,
+    early_stoppings: Vec<Entry>,
 }
 
 /// An inline core/v1 Container of which this reads what matters on one machine, and our fields.
@@ -103,8 +107,17 @@ struct Variable {
     value: String,
 }
 
-/// Reads a KatibConfig and returns its suggestion services.
-pub fn parse_katib_config(text: &str) -> Result<Vec<SuggestionConfig>, ConfigError> {
+/// The services of a KatibConfig.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KatibConfig {
+    /// Who suggests.
+    pub suggestions: Vec<AlgorithmConfig>,
+    /// Who makes the rules of early stopping.
+    pub early_stoppings: Vec<AlgorithmConfig>,
+}
+
+/// Reads a KatibConfig.
+pub fn parse_katib_config(text: &str) -> Result<KatibConfig, ConfigError> {
     let document: Document =
         serde_saphyr::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?;
     if document.api_version != API_VERSION || document.kind != KIND {
@@ -118,19 +131,29 @@ pub fn parse_katib_config(text: &str) -> Result<Vec<SuggestionConfig>, ConfigErr
         };
         return Err(ConfigError::Kind { found });
     }
-    document
-        .runtime
-        .suggestions
-        .into_iter()
-        .enumerate()
-        .map(convert)
-        .collect()
+    let Runtime {
+        suggestions,
+        early_stoppings,
+    } = document.runtime;
+    Ok(KatibConfig {
+        suggestions: each("suggestions", suggestions)?,
+        early_stoppings: each("earlyStoppings", early_stoppings)?,
+    })
 }
 
-fn convert((index, entry): (usize, Entry)) -> Result<SuggestionConfig, ConfigError> {
+fn each(list: &'static str, entries: Vec<Entry>) -> Result<Vec<AlgorithmConfig>, ConfigError> {
+    let entries = entries.into_iter().enumerate();
+    entries.map(|entry| convert(list, entry)).collect()
+}
+
+fn convert(
+    list: &'static str,
+    (index, entry): (usize, Entry),
+) -> Result<AlgorithmConfig, ConfigError> {
     let name = entry.algorithm_name.clone();
     let refuse = |reason| {
         Err(ConfigError::Entry {
+            list,
             index,
             name: name.clone(),
             reason,
@@ -159,7 +182,7 @@ fn convert((index, entry): (usize, Entry)) -> Result<SuggestionConfig, ConfigErr
     } else {
         return refuse("one of endpoint, command and image must be given");
     };
-    Ok(SuggestionConfig {
+    Ok(AlgorithmConfig {
         algorithm_name: entry.algorithm_name,
         source,
         timeout,
@@ -170,10 +193,11 @@ fn convert((index, entry): (usize, Entry)) -> Result<SuggestionConfig, ConfigErr
 mod tests {
     use super::*;
 
-    fn parse(suggestions: &str) -> Result<Vec<SuggestionConfig>, ConfigError> {
-        parse_katib_config(&format!(
+    fn parse(suggestions: &str) -> Result<Vec<AlgorithmConfig>, ConfigError> {
+        let read = parse_katib_config(&format!(
             "apiVersion: {API_VERSION}\nkind: {KIND}\nruntime:\n  suggestions:\n{suggestions}"
-        ))
+        ));
+        read.map(|config| config.suggestions)
     }
 
     #[test]
@@ -224,6 +248,23 @@ mod tests {
     #[test]
     fn a_configuration_without_suggestions_has_none() {
         let text = format!("apiVersion: {API_VERSION}\nkind: {KIND}\ninit: {{}}\n");
-        assert_eq!(parse_katib_config(&text).unwrap(), []);
+        assert_eq!(parse_katib_config(&text).unwrap(), KatibConfig::default());
+    }
+
+    #[test]
+    fn services_of_early_stopping_are_a_list_of_their_own() {
+        let text = format!(
+            "apiVersion: {API_VERSION}\nkind: {KIND}\nruntime:\n  earlyStoppings:\n\
+             \x20 - algorithmName: mine\n    endpoint: localhost:6788\n  - algorithmName: other\n"
+        );
+        let error = parse_katib_config(&text).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "runtime.earlyStoppings[1] (other): one of endpoint, command and image must be given"
+        );
+        let text = text.replace("  - algorithmName: other\n", "");
+        let config = parse_katib_config(&text).unwrap();
+        assert_eq!(config.suggestions, []);
+        assert_eq!(config.early_stoppings[0].algorithm_name, "mine");
     }
 }

@@ -1,5 +1,9 @@
 //! Early stopping: the built-in algorithms in the vocabulary of experiments.
 
+mod client;
+mod logs;
+mod server;
+
 use diwan_algorithms::{
     Curve, EARLY_STOPPING, EarlyStopping, Evidence, Goal, Settings, StopRule, find_early_stopping,
 };
@@ -8,6 +12,8 @@ use diwan_api::{
 };
 
 use crate::service::{self, SuggestionError};
+pub use client::StatusClient;
+pub use server::{EarlyStoppingService, StopError, TrialStopper};
 
 /// What the trials of an experiment have reported of the objective, each oldest first.
 #[derive(Clone, Debug, Default)]

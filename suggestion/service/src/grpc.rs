@@ -1,10 +1,12 @@
-//! The built-in algorithms as the gRPC service `api.v1.beta1.Suggestion`.
+//! The built-in algorithms as the gRPC service `api.v1.beta1.Suggestion`, and the server that it
+//! shares with `api.v1.beta1.EarlyStopping`.
 
 use std::future::Future;
 use std::sync::Arc;
 
 use diwan_api::Experiment;
 use diwan_proto::SUGGESTION_HEALTH_SERVICE;
+use diwan_proto::v1beta1::early_stopping_server::EarlyStoppingServer;
 use diwan_proto::v1beta1::suggestion_server::Suggestion;
 use diwan_proto::v1beta1::{
     GetSuggestionsReply, GetSuggestionsRequest, ValidateAlgorithmSettingsReply,
@@ -16,6 +18,7 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status};
 use tonic_health::ServingStatus;
 
+use crate::early_stopping::EarlyStoppingService;
 use crate::encoded::{self, SuggestionsServer};
 use crate::known::Known;
 use crate::service::{self, SuggestionError};
@@ -108,13 +111,38 @@ impl Suggestion for SuggestionService {
     }
 }
 
+/// What a server answers.
+#[derive(Clone, Default)]
+pub struct Services {
+    /// Assignments.
+    pub suggestion: SuggestionService,
+    /// Rules under which trials are stopped.
+    pub early_stopping: EarlyStoppingService,
+}
+
+impl From<SuggestionService> for Services {
+    /// Early stopping without access to trials.
+    fn from(suggestion: SuggestionService) -> Self {
+        Self {
+            suggestion,
+            early_stopping: EarlyStoppingService::default(),
+        }
+    }
+}
+
 /// Serves on a listener until `shutdown` completes, with the health service that Katib's pod
 /// probes ask.
 pub async fn serve(
     listener: TcpListener,
-    service: SuggestionService,
+    services: impl Into<Services>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
+    let Services {
+        suggestion,
+        early_stopping,
+    } = services.into();
+    let early_stopping =
+        EarlyStoppingServer::new(early_stopping).max_decoding_message_size(MESSAGE_LIMIT);
     let (mut reporter, health) = tonic_health::server::health_reporter();
     // Only the one name is known, as with Katib's services.
     reporter.clear_service_status("").await;
@@ -128,7 +156,8 @@ pub async fn serve(
         .initial_connection_window_size(WINDOW)
         .max_frame_size(FRAME)
         .add_service(health)
-        .add_service(service.into_server())
+        .add_service(suggestion.into_server())
+        .add_service(early_stopping)
         .serve_with_incoming_shutdown(incoming, shutdown)
         .await
 }
@@ -141,7 +170,7 @@ fn algorithm_name(experiment: &Experiment) -> &str {
         .map_or("", |a| &a.algorithm_name)
 }
 
-fn status(error: SuggestionError) -> Status {
+pub(crate) fn status(error: SuggestionError) -> Status {
     match error {
         SuggestionError::Invalid(text) => Status::invalid_argument(text),
         SuggestionError::Retry(text) => Status::unavailable(text),

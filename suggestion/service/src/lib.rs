@@ -7,21 +7,25 @@
 pub mod config;
 
 mod command;
+mod early_stoppers;
 mod early_stopping;
 mod encoded;
 mod grpc;
 mod history;
 mod known;
+mod outside;
 mod remote;
 mod service;
 mod suggesters;
 mod wire;
 
-pub use config::{ConfigError, SuggestionConfig, parse_katib_config};
+pub use config::{AlgorithmConfig, ConfigError, KatibConfig, parse_katib_config};
+pub use early_stoppers::{EarlyStoppers, RulesRequest};
 pub use early_stopping::{
-    Curves, StoppingRules, early_stopping_errors, early_stopping_names, stopping_rules,
+    Curves, EarlyStoppingService, StatusClient, StopError, StoppingRules, TrialStopper,
+    early_stopping_errors, early_stopping_names, stopping_rules,
 };
 pub use encoded::SuggestionsServer;
-pub use grpc::{SuggestionService, serve};
+pub use grpc::{Services, SuggestionService, serve};
 pub use service::{SuggestReply, SuggestRequest, SuggestionError};
 pub use suggesters::Suggesters;

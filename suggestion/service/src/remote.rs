@@ -3,19 +3,25 @@
 use std::error::Error;
 use std::time::Duration;
 
-use diwan_api::Experiment;
+use diwan_api::{EarlyStoppingRule, Experiment};
 use diwan_proto::SUGGESTION_HEALTH_SERVICE;
-use diwan_proto::v1beta1::ValidateAlgorithmSettingsRequest;
+use diwan_proto::metadata::NAMESPACE_KEY;
+use diwan_proto::v1beta1::early_stopping_client::EarlyStoppingClient;
 use diwan_proto::v1beta1::suggestion_client::SuggestionClient;
+use diwan_proto::v1beta1::{GetEarlyStoppingRulesRequest, ValidateAlgorithmSettingsRequest};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 use tonic_health::ServingStatus;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
 
+use crate::early_stoppers::RulesRequest;
 use crate::grpc::MESSAGE_LIMIT;
 use crate::service::{SuggestReply, SuggestRequest, SuggestionError};
 use crate::wire;
+
+/// What a service is called in messages.
+const SUGGESTION: &str = "suggestion";
 
 /// How often validation is tried while the service can't be reached.
 const ATTEMPTS: u32 = 10;
@@ -90,7 +96,7 @@ impl Remote {
             Code::InvalidArgument | Code::Unknown if !is_transport(&status) => {
                 Err(SuggestionError::Invalid(status.message().to_owned()))
             }
-            _ => Err(self.retry(&status)),
+            _ => Err(self.retry(SUGGESTION, &status)),
         }
     }
 
@@ -117,6 +123,39 @@ impl Remote {
         Ok(reply)
     }
 
+    /// Asks an early stopping service for the rules that hold now.
+    pub(crate) async fn stopping_rules(
+        &self,
+        request: &RulesRequest,
+    ) -> Result<Vec<EarlyStoppingRule>, SuggestionError> {
+        let mut message = Request::new(GetEarlyStoppingRulesRequest {
+            experiment: Some((&*request.experiment).into()),
+            trials: request
+                .trials
+                .iter()
+                .map(|trial| (&**trial).into())
+                .collect(),
+            db_manager_address: request.db_manager.clone(),
+        });
+        let namespace = request.experiment.metadata.namespace.as_deref();
+        if let Some(namespace) = namespace.and_then(|namespace| namespace.parse().ok()) {
+            message.metadata_mut().insert(NAMESPACE_KEY, namespace);
+        }
+        let mut client = EarlyStoppingClient::new(self.channel.clone())
+            .max_decoding_message_size(MESSAGE_LIMIT)
+            .max_encoding_message_size(MESSAGE_LIMIT);
+        match client.get_early_stopping_rules(message).await {
+            Ok(reply) => {
+                let rules = reply.into_inner().early_stopping_rules;
+                Ok(rules.into_iter().map(Into::into).collect())
+            }
+            Err(status) if status.code() == Code::InvalidArgument => {
+                Err(SuggestionError::Invalid(status.message().to_owned()))
+            }
+            Err(status) => Err(self.retry("early stopping", &status)),
+        }
+    }
+
     fn suggest_error(&self, status: &Status) -> SuggestionError {
         match status.code() {
             Code::InvalidArgument => SuggestionError::Invalid(status.message().to_owned()),
@@ -124,17 +163,17 @@ impl Remote {
                 "suggestion service at {} does not implement GetSuggestions",
                 self.address
             )),
-            _ => self.retry(status),
+            _ => self.retry(SUGGESTION, status),
         }
     }
 
-    fn retry(&self, status: &Status) -> SuggestionError {
+    fn retry(&self, what: &str, status: &Status) -> SuggestionError {
         let cause = status
             .source()
             .and_then(Error::source)
             .map(|e| format!(": {e}"));
         SuggestionError::Retry(format!(
-            "suggestion service at {} failed with {:?}: {}{}",
+            "{what} service at {} failed with {:?}: {}{}",
             self.address,
             status.code(),
             status.message(),

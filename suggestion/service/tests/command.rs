@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use diwan_suggestion::config::{CommandLine, Source};
-use diwan_suggestion::{Suggesters, SuggestionConfig, SuggestionError, SuggestionService, serve};
+use diwan_suggestion::{AlgorithmConfig, Suggesters, SuggestionError, SuggestionService, serve};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use support::{experiment, request};
@@ -55,7 +55,7 @@ fn command(folder: &Path) -> Suggesters {
 }
 
 fn suggesters(line: CommandLine, folder: &Path) -> Suggesters {
-    let config = SuggestionConfig {
+    let config = AlgorithmConfig {
         algorithm_name: "random".into(),
         source: Source::Command(line),
         timeout: Duration::from_secs(20),

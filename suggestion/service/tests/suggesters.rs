@@ -9,7 +9,7 @@ use std::time::Duration;
 use diwan_api::{AlgorithmSetting, ParameterAssignment};
 use diwan_proto::v1beta1 as proto;
 use diwan_suggestion::config::Source;
-use diwan_suggestion::{Suggesters, SuggestionConfig, SuggestionError, SuggestionService};
+use diwan_suggestion::{AlgorithmConfig, Suggesters, SuggestionError, SuggestionService};
 use proto::suggestion_server::Suggestion;
 use support::{experiment, request, serve_built_in, serve_other, trial};
 use tokio::net::TcpListener;
@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 fn at(name: &str, source: Source) -> Suggesters {
     let algorithm_name = name.to_owned();
-    let config = SuggestionConfig {
+    let config = AlgorithmConfig {
         algorithm_name,
         source,
         timeout: Duration::from_secs(20),
