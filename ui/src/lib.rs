@@ -28,7 +28,7 @@ mod route;
 mod view;
 
 pub use log_archive::LogArchive;
-pub use observation::{ObservationError, ObservationReader};
+pub use observation::{ObservationError, ObservationReader, TrialMetric};
 
 use crate::live::Live;
 
@@ -108,6 +108,7 @@ fn api_router() -> OpenApiRouter<App> {
         .routes(routes!(route::experiment::edit_budget))
         .routes(routes!(route::experiment::trials))
         .routes(routes!(route::experiment::curve))
+        .routes(routes!(route::experiment::metrics))
         .routes(routes!(route::event::of_experiment))
         .routes(routes!(route::trial::get))
         .routes(routes!(route::trial::metrics))

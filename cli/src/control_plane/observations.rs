@@ -1,6 +1,7 @@
 //! The observation log as the controllers, the web page and the collectors see it: the store of
 //! `diwan-db-manager`, in process.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::collector::Absences;
@@ -8,7 +9,7 @@ use async_trait::async_trait;
 use diwan_api::{MetricLog, ObjectiveSpec};
 use diwan_controller::port::{self, ObservationsError};
 use diwan_db_manager::{Delivery, LogQuery, ObservationStore, Report, StoreError, TrialRef};
-use diwan_ui::{ObservationError, ObservationReader};
+use diwan_ui::{ObservationError, ObservationReader, TrialMetric};
 
 /// Puts the ports of others before a store.
 #[derive(Clone)]
@@ -104,5 +105,43 @@ impl ObservationReader for Observations {
             rows.retain(|row| metrics.contains(&row.name));
         }
         Ok(rows)
+    }
+
+    async fn overview(
+        &self,
+        namespace: &str,
+        trials: &[String],
+        metric: &str,
+        points: usize,
+    ) -> Result<Vec<TrialMetric>, ObservationError> {
+        let unreadable = |error: StoreError| ObservationError(error.to_string());
+        let curves = if points == 0 {
+            Vec::new()
+        } else {
+            let curves = self.store.curves(namespace, trials, metric, points).await;
+            curves.map_err(unreadable)?
+        };
+        let mut points: HashMap<String, Vec<(u64, f64)>> = curves
+            .into_iter()
+            .map(|curve| {
+                let points = curve.points.iter().map(|point| (point.step, point.value));
+                (curve.trial, points.collect())
+            })
+            .collect();
+        let summaries = self.store.summaries(namespace, trials).await;
+        let number = |text: Option<String>| text?.trim().parse().ok();
+        Ok(summaries
+            .map_err(unreadable)?
+            .into_iter()
+            .filter(|summary| summary.metric == metric)
+            .map(|summary| TrialMetric {
+                points: points.remove(&summary.trial).unwrap_or_default(),
+                reported: summary.count,
+                min: number(summary.min),
+                max: number(summary.max),
+                latest: summary.latest,
+                trial: summary.trial,
+            })
+            .collect())
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     view::{
         curve::{Curve, best_so_far},
         experiment::{ExperimentDetail, ExperimentList, ExperimentSummary},
+        metric::TrialMetricList,
         trial::{ListedTrial, TrialList, TrialRow, resource},
     },
 };
@@ -32,6 +33,26 @@ pub(crate) struct Scope {
     #[serde(default)]
     namespace: String,
 }
+
+/// Which metric of the trials is wanted.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct MetricQuery {
+    /// Its name; the objective when absent.
+    metric: Option<String>,
+    /// How many points a curve may have, 4 to 2000; without curves when 0.
+    #[serde(default = "default_points")]
+    points: usize,
+}
+
+fn default_points() -> usize {
+    200
+}
+
+/// A curve needs as many points for its ends and extremes.
+const LEAST_POINTS: usize = 4;
+/// More points than a screen has columns help nobody.
+const MOST_POINTS: usize = 2000;
 
 /// How an experiment is created.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -270,6 +291,39 @@ pub(crate) async fn curve(
         &trials,
         objective.and_then(|objective| objective.type_.as_ref()),
     )))
+}
+
+/// Returns what one metric of all trials amounts to so far, with their curves.
+#[utoipa::path(
+    get,
+    path = "/namespaces/{namespace}/experiments/{name}/metrics",
+    operation_id = "getTrialMetrics",
+    params(("namespace" = String, Path), ("name" = String, Path), MetricQuery),
+    responses(
+        (status = 200, body = TrialMetricList),
+        (status = "default", body = ErrorBody),
+    )
+)]
+pub(crate) async fn metrics(
+    State(app): State<App>,
+    Path((namespace, name)): Path<(String, String)>,
+    Query(query): Query<MetricQuery>,
+) -> Result<Json<TrialMetricList>, ApiError> {
+    let experiment = read(&app, &namespace, &name).await?;
+    let objective = experiment.spec.objective.unwrap_or_default();
+    let metric = query.metric.unwrap_or(objective.objective_metric_name);
+    let rows = rows(&app, &namespace, &name).await?;
+    let trials: Vec<String> = rows.into_iter().map(|row| row.name).collect();
+    let points = match query.points {
+        0 => 0,
+        points => points.clamp(LEAST_POINTS, MOST_POINTS),
+    };
+    let log = &app.observations;
+    let items = log.overview(&namespace, &trials, &metric, points).await?;
+    Ok(Json(TrialMetricList {
+        metric,
+        items: items.into_iter().map(Into::into).collect(),
+    }))
 }
 
 async fn read(app: &App, namespace: &str, name: &str) -> Result<Experiment, kube::Error> {

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::observation::TrialMetric;
+
 /// The value that stands for a metric of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 pub(crate) struct MetricValue {
@@ -30,6 +32,49 @@ pub(crate) struct MetricSeries {
     pub points: Vec<MetricPoint>,
     /// How many values were reported in all.
     pub reported: usize,
+}
+
+/// One metric of the trials of an experiment.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct TrialMetricList {
+    /// Name of the metric.
+    pub metric: String,
+    /// The trials that reported it, oldest first.
+    pub items: Vec<TrialMetricRow>,
+}
+
+/// One metric of one trial.
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
+pub(crate) struct TrialMetricRow {
+    /// Name of the trial.
+    pub trial: String,
+    /// How many values were reported in all.
+    pub reported: u64,
+    /// The smallest number.
+    pub min: Option<f64>,
+    /// The largest number.
+    pub max: Option<f64>,
+    /// The value that was reported last, as the trial wrote it.
+    pub latest: String,
+    /// Which reports the values are, counted from 0.
+    pub steps: Vec<u64>,
+    /// Finite values, thinned out to the requested number.
+    pub values: Vec<f64>,
+}
+
+impl From<TrialMetric> for TrialMetricRow {
+    fn from(metric: TrialMetric) -> Self {
+        let (steps, values) = metric.points.into_iter().unzip();
+        Self {
+            trial: metric.trial,
+            reported: metric.reported,
+            min: metric.min,
+            max: metric.max,
+            latest: metric.latest,
+            steps,
+            values,
+        }
+    }
 }
 
 /// One reported value.

@@ -226,6 +226,38 @@ async fn trials_and_their_curve_follow_the_objective() {
 }
 
 #[tokio::test]
+async fn a_metric_of_all_trials_comes_at_once() {
+    let server = Server::start();
+    server.experiment("tune").await;
+    for name in ["tune-a", "tune-b"] {
+        server.trial("tune", name).await;
+    }
+    server.trial("other", "other-a").await;
+    let path = "/namespaces/default/experiments/tune/metrics";
+    let metrics = server.get(&format!("{path}?points=4")).await.json();
+    let of = |trial: &str| {
+        json!({
+            "trial": trial, "reported": 1000, "min": -1.0, "max": null, "latest": "NaN",
+            "steps": [0, 1, 2, 3], "values": [0.5, 0.5, 0.5, 0.5],
+        })
+    };
+    let expected = json!({ "metric": "loss", "items": [of("tune-a"), of("tune-b")] });
+    assert_eq!(metrics, expected);
+    for (query, points) in [
+        ("", 200),
+        ("?points=0", 0),
+        ("?points=1", 4),
+        ("?points=9999", 2000),
+    ] {
+        let metrics = server.get(&format!("{path}{query}")).await.json();
+        let values = metrics["items"][0]["values"].as_array().map(Vec::len);
+        assert_eq!(values, Some(points), "{query}");
+    }
+    let other = server.get(&format!("{path}?metric=unreadable")).await;
+    assert_eq!(other.code, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
 async fn a_trial_shows_its_conditions_and_a_thinned_curve() {
     let server = Server::start();
     server.trial("tune", "tune-a").await;

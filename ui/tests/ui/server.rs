@@ -11,7 +11,7 @@ use axum::{
 use bytes::Bytes;
 use diwan_api::{Experiment, MetricLog, Trial, metadata};
 use diwan_embedded::{LogOptions, PodLogs, Status};
-use diwan_ui::{LogArchive, ObservationError, ObservationReader, UiState};
+use diwan_ui::{LogArchive, ObservationError, ObservationReader, TrialMetric, UiState};
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -70,6 +70,27 @@ impl ObservationReader for Observations {
             value: (f64::from(step) / 10.0).sin().to_string(),
         };
         Ok((0..1000).map(row).collect())
+    }
+
+    async fn overview(
+        &self,
+        _: &str,
+        trials: &[String],
+        metric: &str,
+        points: usize,
+    ) -> Result<Vec<TrialMetric>, ObservationError> {
+        if metric == "unreadable" {
+            return Err(ObservationError("the database is closed".to_owned()));
+        }
+        let of = |trial: &String| TrialMetric {
+            trial: trial.clone(),
+            reported: 1000,
+            min: Some(-1.0),
+            max: None,
+            latest: "NaN".to_owned(),
+            points: (0..points as u64).map(|step| (step, 0.5)).collect(),
+        };
+        Ok(trials.iter().map(of).collect())
     }
 }
 

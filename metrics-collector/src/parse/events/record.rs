@@ -75,7 +75,9 @@ impl Records {
                 return at;
             }
             let rest = &bytes[at..];
-            let Some(length) = header(rest) else {
+            // In what is searched, a length that is out of all measure is chance.
+            let length = header(rest).filter(|length| !self.searching || *length <= LARGEST);
+            let Some(length) = length else {
                 if rest.len() < HEADER {
                     return at;
                 }
@@ -194,6 +196,19 @@ mod tests {
             let (found, records) = read(&file, chunk);
             assert_eq!(found, [b"one".to_vec(), b"four".to_vec()], "{chunk}");
             assert_eq!(records.damage(), Some(Damage::Framing(19)));
+            assert_eq!(records.settled(), file.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_search_ends_at_the_same_record_however_the_file_is_cut() {
+        let huge = (LARGEST + 1).to_le_bytes();
+        let huge = [&huge[..], &masked(&huge).to_le_bytes()].concat();
+        let file = [vec![9; 20], huge, vec![9; 20], frame(b"two")].concat();
+        for chunk in 1..file.len() {
+            let (found, records) = read(&file, chunk);
+            assert_eq!(found, [b"two".to_vec()], "{chunk}");
+            assert_eq!(records.damage(), Some(Damage::Framing(0)));
             assert_eq!(records.settled(), file.len() as u64);
         }
     }

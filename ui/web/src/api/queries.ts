@@ -14,6 +14,7 @@ import type {
   NamespaceList,
   TrialDetail,
   TrialList,
+  TrialMetricList,
 } from './schema'
 
 export const keys = {
@@ -21,6 +22,7 @@ export const keys = {
   experiments: (namespace: string) => ['experiments', namespace] as const,
   experiment: (namespace: string, name: string) => ['experiment', namespace, name] as const,
   trials: (namespace: string, name: string) => ['trials', namespace, name] as const,
+  trialMetrics: (namespace: string, name: string) => ['trialMetrics', namespace, name] as const,
   curve: (namespace: string, name: string) => ['curve', namespace, name] as const,
   events: (kind: string, namespace: string, name: string) =>
     ['events', kind, namespace, name] as const,
@@ -71,6 +73,19 @@ export const useTrials = (namespace: string, name: string) =>
 
 export const useCurve = (namespace: string, name: string) =>
   useLoad<Curve>(keys.curve(namespace, name), `${objectPath('experiments', namespace, name)}/curve`)
+
+/** Loads the curves of all trials, again and again while some report. */
+export const useTrialMetrics = (
+  namespace: string,
+  name: string,
+  points: number,
+  running: boolean,
+) =>
+  useLoad<TrialMetricList>(
+    keys.trialMetrics(namespace, name),
+    `${objectPath('experiments', namespace, name)}/metrics?points=${points}`,
+    running && 3000,
+  )
 
 export const useTrial = (namespace: string, name: string) =>
   useLoad<TrialDetail>(keys.trial(namespace, name), objectPath('trials', namespace, name))

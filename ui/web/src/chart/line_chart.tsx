@@ -3,16 +3,10 @@
  * one point at a time is named; the same numbers are in a table below.
  */
 
-import {
-  type KeyboardEvent,
-  type PointerEvent,
-  useId,
-  useLayoutEffect,
-  useRef,
-  useState,
-} from 'react'
+import { type KeyboardEvent, type PointerEvent, useId, useState } from 'react'
 import { formatNumber } from '../format'
-import { extent, linear, nearest, ticks } from './scale'
+import { Bubble, Grid, MARGIN, useWidth } from './frame'
+import { extent, linear, nearest } from './scale'
 
 /** One point: where it stands, what it is called, and the height of the line there. */
 export interface ChartPoint {
@@ -34,7 +28,6 @@ interface Props {
   height?: number
 }
 
-const MARGIN = { top: 12, right: 16, bottom: 36, left: 60 }
 const ROWS_IN_TABLE = 200
 
 export function LineChart(props: Props) {
@@ -90,7 +83,7 @@ export function LineChart(props: Props) {
         onBlur={() => setActive(null)}
       >
         <svg width={width} height={height} aria-hidden className="block">
-          <Grid {...props} x={x} y={y} width={width} height={height} />
+          <Grid x={x} y={y} xLabel={props.xLabel} width={width} height={height} />
           {goal != null && <Goal goal={goal} y={y.place(goal)} width={width} />}
           <path
             d={linePath(points, places, y.place, steps)}
@@ -126,53 +119,6 @@ export function LineChart(props: Props) {
       </div>
       <PointTable {...props} id={id} />
     </figure>
-  )
-}
-
-function useWidth(): [React.RefObject<HTMLDivElement | null>, number] {
-  const box = useRef<HTMLDivElement>(null)
-  const [width, setWidth] = useState(640)
-  useLayoutEffect(() => {
-    const element = box.current
-    if (!element) return
-    const observer = new ResizeObserver(() => setWidth(Math.max(240, element.clientWidth)))
-    observer.observe(element)
-    return () => observer.disconnect()
-  }, [])
-  return [box, width]
-}
-
-type Plane = { x: ReturnType<typeof linear>; y: ReturnType<typeof linear> }
-
-function Grid(props: Props & Plane & { width: number; height: number }) {
-  const { x, y, width, height } = props
-  const bottom = height - MARGIN.bottom
-  const columns = ticks(x.domain, Math.min(10, width / 90)).filter(Number.isInteger)
-  return (
-    <g className="number fill-muted text-[11px]">
-      {ticks(y.domain, 5).map((value) => (
-        <g key={value}>
-          <line
-            x1={MARGIN.left}
-            x2={width - MARGIN.right}
-            y1={y.place(value)}
-            y2={y.place(value)}
-            className="stroke-line"
-          />
-          <text x={MARGIN.left - 8} y={y.place(value)} dy="0.32em" textAnchor="end">
-            {formatNumber(value)}
-          </text>
-        </g>
-      ))}
-      {columns.map((value) => (
-        <text key={value} x={x.place(value)} y={bottom + 16} textAnchor="middle">
-          {value}
-        </text>
-      ))}
-      <text x={width - MARGIN.right} y={height - 4} textAnchor="end">
-        {props.xLabel}
-      </text>
-    </g>
   )
 }
 
@@ -234,18 +180,6 @@ function Dots(props: { points: ChartPoint[]; places: number[]; place: (value: nu
         />
       )}
     </g>
-  )
-}
-
-function Bubble({ text, left, width }: { text: string; left: number; width: number }) {
-  const isRight = left > width / 2
-  return (
-    <div
-      className="number pointer-events-none absolute top-2 max-w-[60%] rounded-md bg-ink px-2.5 py-1 text-xs text-paper shadow-lg"
-      style={isRight ? { right: width - left + 10 } : { left: left + 10 }}
-    >
-      {text}
-    </div>
   )
 }
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { extent, linear, nearest, ticks } from './scale'
+import { closest, extent, linear, nearest, ticks } from './scale'
 
 test('a scale maps its ends to its ends, also upside down', () => {
   const { place } = linear([0, 10], [100, 0])
@@ -29,4 +29,17 @@ test('the nearest point is found', () => {
   const places = [0, 10, 20, 40]
   expect([-5, 4, 6, 29, 31, 99].map((at) => nearest(places, at))).toEqual([0, 0, 1, 2, 3, 3])
   expect(nearest([7], 0)).toBe(0)
+})
+
+test('the curve that passes nearest is found within reach', () => {
+  const curves = [
+    { steps: [0, 5, 10], values: [0, 1, 2] },
+    { steps: [0, 5], values: [10, 9] },
+  ]
+  const x = linear([0, 10], [0, 100])
+  const y = linear([0, 10], [100, 0])
+  expect(closest(curves, x, y, 50, 95)).toBe(0)
+  expect(closest(curves, x, y, 45, 12)).toBe(1)
+  expect(closest(curves, x, y, 100, 0)).toBeNull()
+  expect(closest([], x, y, 0, 0)).toBeNull()
 })

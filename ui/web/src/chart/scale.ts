@@ -51,3 +51,28 @@ export function nearest(places: number[], at: number): number {
   const before = places[low - 1]
   return before !== undefined && at - before < (places[low] as number) - at ? low - 1 : low
 }
+
+/** Finds the curve that passes nearest to a place; none when there is none within reach. */
+export function closest(
+  curves: { steps: number[]; values: number[] }[],
+  x: Scale,
+  y: Scale,
+  at: number,
+  from: number,
+  reach = 40,
+): number | null {
+  let found: number | null = null
+  let best = reach * reach
+  curves.forEach((curve, index) => {
+    for (let i = 0; i < curve.values.length; i++) {
+      const across = x.place(curve.steps[i] as number) - at
+      const up = y.place(curve.values[i] as number) - from
+      const distance = across * across + up * up
+      if (distance < best) {
+        best = distance
+        found = index
+      }
+    }
+  })
+  return found
+}

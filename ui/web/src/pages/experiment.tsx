@@ -3,8 +3,9 @@
 import { useMemo, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { useLive } from '../api/live'
-import { useCurve, useDelete, useExperiment, useTrials } from '../api/queries'
-import type { CurvePoint, ExperimentSummary } from '../api/schema'
+import { useCurve, useDelete, useExperiment, useTrialMetrics, useTrials } from '../api/queries'
+import type { CurvePoint, ExperimentSummary, TrialRow } from '../api/schema'
+import { CurvesChart, type Group } from '../chart/curves_chart'
 import { type ChartPoint, LineChart } from '../chart/line_chart'
 import { formatNumber, formatValue } from '../format'
 import { Ago } from '../parts/ago'
@@ -39,6 +40,7 @@ export function ExperimentPage({ namespace, name }: Props) {
       <Heading experiment={summary} />
       <Overview experiment={summary} />
       <BestSoFar experiment={summary} />
+      <Curves experiment={summary} />
       <Trials experiment={summary} />
       <div className="grid items-start gap-x-5 md:grid-cols-2">
         <Section title="Conditions">
@@ -226,6 +228,47 @@ function toChart(points: CurvePoint[], best: string | undefined): ChartPoint[] {
     label: `${point.trial}: ${formatNumber(point.value)}, best ${formatNumber(point.best)}`,
     marked: point.trial === best,
   }))
+}
+
+/** How many points all curves have together at most. */
+const POINTS = 40_000
+
+/** What each trial reported of the objective, where trials report it more than once. */
+function Curves({ experiment }: { experiment: ExperimentSummary }) {
+  const { namespace, name, objective, counts } = experiment
+  const [, navigate] = useLocation()
+  const points = Math.round(Math.min(200, Math.max(8, POINTS / Math.max(1, counts.total))))
+  const { data } = useTrialMetrics(namespace, name, points, counts.running > 0)
+  const trials = useTrials(namespace, name).data?.items
+  const best = experiment.best?.trial
+  const curves = useMemo(() => {
+    const states = new Map(trials?.map((trial) => [trial.name, trial.state]))
+    const items = data?.items ?? []
+    return items.map((item) => ({
+      name: item.trial,
+      steps: item.steps,
+      values: item.values,
+      group: group(item.trial === best, states.get(item.trial)),
+    }))
+  }, [data, trials, best])
+  if (!curves.some((curve) => curve.values.length > 1)) return null
+  return (
+    <Section title={`${objective.metric} of each trial`}>
+      <CurvesChart
+        title={`${objective.metric} of each trial`}
+        xLabel="reports"
+        yLabel={objective.metric}
+        curves={curves}
+        onChoose={(trial) => navigate(`/trials/${namespace}/${trial}`)}
+      />
+    </Section>
+  )
+}
+
+function group(isBest: boolean, state: TrialRow['state'] | undefined): Group {
+  if (isBest) return 'best'
+  if (state === 'Running') return 'running'
+  return state === 'EarlyStopped' ? 'stopped' : 'other'
 }
 
 function Trials({ experiment }: { experiment: ExperimentSummary }) {
