@@ -123,7 +123,7 @@ fn a_lot_of_output_arrives_whole_in_both_places() {
     let output = volume.shell("seq 1 200000; seq 200001 300000 >&2");
     assert!(output.status.success());
     let passed_on = String::from_utf8(output.stdout).unwrap();
-    let numbers = passed_on.lines().map(|line| line.parse().unwrap());
+    let numbers = passed_on.lines().map(|line| line.parse::<u32>().unwrap());
     assert!(numbers.eq(1..=200_000));
     let copy = volume.copy();
     let mut numbers: Vec<u32> = copy.lines().map(|line| line.parse().unwrap()).collect();
