@@ -1,0 +1,193 @@
+#!/usr/bin/env bash
+# A real Kubernetes of one node, for tests. FOLDER holds all that it keeps: data, logs, pids, certificates.
+#
+#   cluster.sh up FOLDER [--api-only]     starts it, waits until it is ready, prints its kubeconfig
+#   cluster.sh down FOLDER                ends all of it; harmless when nothing runs
+#   cluster.sh load FOLDER IMAGE.tar...   puts images where pods find them
+#   cluster.sh status FOLDER              what runs
+#   cluster.sh stop|kill|start|pause|resume FOLDER COMPONENT
+#                                         faults; `start` waits until the component is ready again
+#
+# --api-only is etcd and kube-apiserver alone: no root, no node, and any number of them side by side.
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# shellcheck source=lib/address.sh
+source "$here/lib/address.sh"
+# shellcheck source=lib/certificate.sh
+source "$here/lib/certificate.sh"
+# shellcheck source=lib/process.sh
+source "$here/lib/process.sh"
+# shellcheck source=lib/control-plane.sh
+source "$here/lib/control-plane.sh"
+# shellcheck source=lib/node.sh
+source "$here/lib/node.sh"
+
+# What the cluster's file of settings says; the node's part is empty with --api-only.
+folder='' mode='' bin='' components=()
+address='' node_address='' services='' pods='' cgroup=''
+port_etcd='' port_etcd_peer='' port_kube_apiserver='' port_kube_controller_manager='' port_kube_scheduler=''
+# The component that is being waited for: its log tells why nothing comes of it.
+failing=''
+
+CONTROL_PLANE=(etcd kube-apiserver kube-controller-manager kube-scheduler)
+NODE=(containerd kubelet kube-proxy)
+
+usage() {
+    sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+die() {
+    echo "cluster.sh: $*" >&2
+    exit 1
+}
+
+# The programs: ours, built once, or those of a folder as setup-envtest makes it.
+find_programs() {
+    bin="${DIWAN_KUBERNETES_BIN:-$here/../../.cache/kubernetes/bin}"
+    if [ "$mode" = api-only ] && [ -n "${KUBEBUILDER_ASSETS:-}" ]; then
+        bin="$KUBEBUILDER_ASSETS"
+    elif [ -z "${DIWAN_KUBERNETES_BIN:-}" ]; then
+        "$here/build.sh" "$bin"
+    fi
+    bin="$(cd "$bin" && pwd)" || die "no folder $bin"
+    local program
+    for program in "${components[@]}"; do
+        [ "$program" = containerd ] || [ -x "$bin/$program" ] || die "no $program in $bin"
+    done
+}
+
+need() { # need COMMAND...
+    local program
+    for program in "$@"; do
+        command -v "$program" >/dev/null || die "$program is missing (.ci/run names its package)"
+    done
+}
+
+check_machine() {
+    need openssl kubectl curl setsid
+    [ "$mode" = full ] || return 0
+    [ "$(id -u)" = 0 ] || die "a node needs root; without it there is --api-only"
+    need containerd runc ctr ip nft conntrack nsenter unshare
+    [ -x "$CNI_PLUGINS/ptp" ] || die "no CNI plugins in $CNI_PLUGINS (package containernetworking-plugins)"
+    # A socket's path has 108 bytes.
+    [ "${#folder}" -le 64 ] || die "the folder's path is too long for the sockets in it (64 characters): $folder"
+}
+
+up() {
+    folder="$1" mode="${2:-full}"
+    mode="${mode#--}"
+    case "$mode" in
+        full) components=("${CONTROL_PLANE[@]}" "${NODE[@]}") ;;
+        api-only) components=(etcd kube-apiserver) ;;
+        *) usage ;;
+    esac
+    mkdir -p "$folder"
+    folder="$(cd "$folder" && pwd)"
+    [ ! -e "$folder/settings" ] || die "$folder is in use: cluster.sh down $folder"
+    check_machine
+    find_programs
+
+    local part
+    for part in etc pki pids logs data kubeconfigs; do
+        rm -rf "${folder:?}/$part"
+        mkdir -p "$folder/$part"
+    done
+    chmod 700 "$folder/pki" "$folder/data" "$folder/kubeconfigs"
+    # From here on, what was started is taken down again when something fails.
+    printf 'mode=%q\nbin=%q\n' "$mode" "$bin" >"$folder/settings"
+    trap 'down_after_failure' EXIT
+    if [ "$mode" = full ]; then
+        create_node
+    else
+        printf 'address=127.0.0.1\nservices=10.96.0.0/16\n' >>"$folder/settings"
+    fi
+    for part in etcd etcd_peer kube-apiserver kube-controller-manager kube-scheduler; do
+        echo "port_${part//-/_}=$(free_port)" >>"$folder/settings"
+    done
+    load_settings
+    create_certificates
+    [ "$mode" = api-only ] || write_node_configuration
+
+    # The first two take the longest to be ready; the others bear an API server that is not there yet.
+    local component
+    for component in "${components[@]}"; do
+        [ "$component" != kubelet ] || wait_ready containerd
+        launch "$component"
+        [ "$component" != etcd ] || wait_ready etcd
+    done
+    for component in "${components[@]}"; do
+        wait_ready "$component"
+    done
+    kube apply -f "$here/flow-schema.yaml" >/dev/null
+    if [ "$mode" = full ]; then
+        load_images "$(pause_image)"
+        wait_node
+    fi
+    trap - EXIT
+    echo "$folder/kubeconfig"
+}
+
+down_after_failure() {
+    local status=$?
+    trap - EXIT
+    show_failure >&2
+    down "$folder"
+    exit "$status"
+}
+
+down() {
+    folder="$1"
+    [ -e "$folder/settings" ] || return 0
+    folder="$(cd "$folder" && pwd)"
+    load_settings
+    local component reversed=()
+    for component in "${components[@]}"; do
+        reversed=("$component" "${reversed[@]}")
+    done
+    # What they keep is thrown away, so that nobody is asked to end in good order.
+    [ "$mode" = api-only ] || delete_node
+    for component in "${reversed[@]}"; do
+        end "$component" KILL
+    done
+    [ "$mode" = api-only ] || delete_cgroups
+    rm -f "$folder/settings"
+}
+
+status() {
+    local component
+    for component in "${components[@]}"; do
+        printf '%-24s %s\n' "$component" "$(state "$component")"
+    done
+}
+
+open() {
+    folder="$1"
+    [ -e "$folder/settings" ] || die "no cluster in $folder"
+    folder="$(cd "$folder" && pwd)"
+    load_settings
+}
+
+[ $# -ge 2 ] || usage
+command="$1"
+case "$command" in
+    up) up "${@:2}" ;;
+    down) down "$2" ;;
+    status)
+        open "$2"
+        status
+        ;;
+    load)
+        open "$2"
+        [ "$mode" = full ] || die "images need a node"
+        load_images "${@:3}"
+        ;;
+    stop | kill | start | pause | resume)
+        [ $# = 3 ] || usage
+        open "$2"
+        [[ " ${components[*]} " = *" $3 "* ]] || die "no component $3; there are ${components[*]}"
+        fault "$command" "$3"
+        ;;
+    *) usage ;;
+esac
