@@ -12,8 +12,9 @@ bin="$(cd "$bin" && pwd)"
 exec 9>"$bin/.lock"
 flock 9
 
-stamp="$(cd "$here" && sha256sum build.sh go.mod go.sum kwok/go.mod kwok/go.sum pause/pause.c | sha256sum | cut -d' ' -f1)"
-programs=(etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubelet kwok pause)
+sources=(build.sh go.mod go.sum kwok/go.mod kwok/go.sum dns/go.mod dns/go.sum dns/main.go pause/pause.c)
+stamp="$(cd "$here" && sha256sum "${sources[@]}" | sha256sum | cut -d' ' -f1)"
+programs=(coredns etcd kube-apiserver kube-controller-manager kube-proxy kube-scheduler kubelet kwok pause)
 complete() {
     [ "$(cat "$bin/.stamp" 2>/dev/null)" = "$stamp" ] || return 1
     local program
@@ -40,6 +41,7 @@ flags="$flags -X k8s.io/client-go/pkg/version.gitVersion=$version"
 (cd "$here" && go build -mod=readonly -trimpath -ldflags "$flags" -o "$bin/" tool)
 mv "$bin/server" "$bin/etcd"
 (cd "$here/kwok" && go build -mod=readonly -trimpath -ldflags "-s -w" -o "$bin/" tool)
+(cd "$here/dns" && go build -mod=readonly -trimpath -ldflags "-s -w" -o "$bin/coredns" .)
 gcc -static -Os -s -Wall -Wextra -Werror -o "$bin/pause" "$here/pause/pause.c"
 
 echo "$stamp" >"$bin/.stamp"

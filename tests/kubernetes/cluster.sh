@@ -20,6 +20,12 @@ source "$here/lib/certificate.sh"
 source "$here/lib/process.sh"
 # shellcheck source=lib/control-plane.sh
 source "$here/lib/control-plane.sh"
+# shellcheck source=lib/namespace.sh
+source "$here/lib/namespace.sh"
+# shellcheck source=lib/containerd.sh
+source "$here/lib/containerd.sh"
+# shellcheck source=lib/dns.sh
+source "$here/lib/dns.sh"
 # shellcheck source=lib/node.sh
 source "$here/lib/node.sh"
 
@@ -31,7 +37,7 @@ port_etcd='' port_etcd_peer='' port_kube_apiserver='' port_kube_controller_manag
 failing=''
 
 CONTROL_PLANE=(etcd kube-apiserver kube-controller-manager kube-scheduler)
-NODE=(containerd kubelet kube-proxy)
+NODE=(containerd kubelet kube-proxy coredns)
 
 usage() {
     sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
@@ -108,23 +114,8 @@ up() {
     done
     load_settings
     create_certificates
-    [ "$mode" = api-only ] || write_node_configuration
-
-    # The first two take the longest to be ready; the others bear an API server that is not there yet.
-    local component
-    for component in "${components[@]}"; do
-        [ "$component" != kubelet ] || wait_ready containerd
-        launch "$component"
-        [ "$component" != etcd ] || wait_ready etcd
-    done
-    for component in "${components[@]}"; do
-        wait_ready "$component"
-    done
-    kube apply -f "$here/flow-schema.yaml" >/dev/null
-    if [ "$mode" = full ]; then
-        load_images "$(pause_image)"
-        wait_node
-    fi
+    start_control_plane
+    [ "$mode" = api-only ] || start_node
     trap - EXIT
     echo "$folder/kubeconfig"
 }

@@ -7,6 +7,7 @@ USERS=(
     "bob|bob|tenants"
     "kube-controller-manager|system:kube-controller-manager|"
     "kube-scheduler|system:kube-scheduler|"
+    "coredns|system:coredns|"
     "kube-proxy|system:kube-proxy|"
     "kubelet|system:node:node|system:nodes"
 )

@@ -1,5 +1,18 @@
 # The control plane: programs of this machine, each on a port of its own.
 
+# The API server comes first: the others give up, or wait long before they ask again.
+start_control_plane() {
+    local component
+    for component in etcd kube-apiserver; do
+        launch "$component"
+        wait_ready "$component"
+    done
+    kube apply -f "$here/flow-schema.yaml" >/dev/null
+    [ "$mode" = full ] || return 0
+    launch kube-controller-manager
+    launch kube-scheduler
+}
+
 healthy() {
     [ "$(curl -sk --max-time 2 "$1")" = ok ]
 }

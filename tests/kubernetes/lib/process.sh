@@ -49,6 +49,7 @@ launch() {
     else
         setsid "${arguments[@]}" </dev/null >>"$folder/logs/$component" 2>&1 9>&- &
         pid=$!
+        disown
         remember "$component" "$pid"
     fi
 }
