@@ -4,6 +4,7 @@
 #   make bench   figures, each beside its bare cost
 #   make bench-search  what the algorithms find, and what they cost; PEERS=1 beside Optuna and cmaes
 #   make lint    formatting, clippy, licences and dependencies, types of the web page
+#   make kubernetes-up   a real one-node Kubernetes of this tree's own; kubernetes-down ends it
 #   make ui      build the web page that the binary carries
 
 SHELL := /bin/bash
@@ -12,6 +13,7 @@ VENV := .venv
 TOOLS := .cache/tools
 
 .PHONY: help demo demo-stop test bench bench-search lint ui build python browser deny rust-lint rust-test web-test
+.PHONY: kubernetes-binaries kubernetes-up kubernetes-down
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -49,6 +51,9 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package.json tests/
 build: ui
 	cargo build --workspace --locked
 
+kubernetes-binaries:
+	tests/kubernetes/build.sh
+
 # --- what it is for -------------------------------------------------------------------------
 
 demo: build
@@ -56,6 +61,14 @@ demo: build
 
 demo-stop:
 	examples/demo.sh stop
+
+KUBERNETES := .cache/kubernetes/cluster
+
+kubernetes-up:
+	tests/kubernetes/cluster.sh up $(KUBERNETES)
+
+kubernetes-down:
+	tests/kubernetes/cluster.sh down $(KUBERNETES)
 
 # --- checks ---------------------------------------------------------------------------------
 

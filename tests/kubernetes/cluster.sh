@@ -9,6 +9,7 @@
 #                                         faults; `start` waits until the component is ready again
 #
 # --api-only is etcd and kube-apiserver alone: no root, no node, and any number of them side by side.
+# shellcheck source-path=SCRIPTDIR
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -26,6 +27,8 @@ source "$here/lib/namespace.sh"
 source "$here/lib/containerd.sh"
 # shellcheck source=lib/dns.sh
 source "$here/lib/dns.sh"
+# shellcheck source=lib/volume.sh
+source "$here/lib/volume.sh"
 # shellcheck source=lib/node.sh
 source "$here/lib/node.sh"
 
@@ -36,11 +39,12 @@ port_etcd='' port_etcd_peer='' port_kube_apiserver='' port_kube_controller_manag
 # The component that is being waited for: its log tells why nothing comes of it.
 failing=''
 
+# In the order in which they start; what is in NODE runs in the node's namespaces.
 CONTROL_PLANE=(etcd kube-apiserver kube-controller-manager kube-scheduler)
 NODE=(containerd kubelet kube-proxy coredns)
 
 usage() {
-    sed -n '2,/^set /s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    sed -n '2,/^# shellcheck/{/^# shellcheck/d; s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2
     exit 2
 }
 
@@ -75,10 +79,8 @@ check_machine() {
     need openssl kubectl curl setsid
     [ "$mode" = full ] || return 0
     [ "$(id -u)" = 0 ] || die "a node needs root; without it there is --api-only"
-    need containerd runc ctr ip nft conntrack nsenter unshare
+    need containerd runc ctr ip nft nsenter unshare
     [ -x "$CNI_PLUGINS/ptp" ] || die "no CNI plugins in $CNI_PLUGINS (package containernetworking-plugins)"
-    # A socket's path has 108 bytes.
-    [ "${#folder}" -le 64 ] || die "the folder's path is too long for the sockets in it (64 characters): $folder"
 }
 
 up() {

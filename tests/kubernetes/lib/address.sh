@@ -14,9 +14,10 @@ free_port() {
 
 # free_range: the first N for which 10.N.0.0/16 is unknown to this machine.
 free_range() {
-    local n
+    local n known
+    known="$(ip -4 address; ip -4 route)"
     for n in {200..254}; do
-        if ! { ip -4 address; ip -4 route; } | grep -q "\b10\.$n\."; then
+        if ! grep -q "\b10\.$n\." <<<"$known"; then
             echo "$n"
             return
         fi

@@ -25,7 +25,7 @@ arguments_etcd() {
 }
 
 ready_etcd() {
-    curl -s --max-time 2 "http://127.0.0.1:$port_etcd/health" | grep -q '"health":"true"'
+    [[ "$(curl -s --max-time 2 "http://127.0.0.1:$port_etcd/health")" = *'"health":"true"'* ]]
 }
 
 arguments_kube_apiserver() {
@@ -66,8 +66,9 @@ arguments_kube_controller_manager() {
         --cluster-signing-cert-file "$pki/ca.crt" --cluster-signing-key-file "$pki/ca.key")
 }
 
+# It answers before it has its controllers, and ends when the API server fails it until then.
 ready_kube_controller_manager() {
-    healthy "https://127.0.0.1:$port_kube_controller_manager/healthz"
+    [[ "$(curl -sk --max-time 2 "https://127.0.0.1:$port_kube_controller_manager/healthz?verbose")" = *"[+]job-controller ok"* ]]
 }
 
 arguments_kube_scheduler() {

@@ -1,28 +1,29 @@
-# The node: containerd, kubelet and kube-proxy in namespaces of their own, as in a container.
+# The node's programs in namespaces of their own, as in a container.
 #
 # Their mounts, interfaces, routes, nftables rules and processes are the namespaces', so that ending
 # the namespaces' first process ends them all, whatever state they are in. A pair of interfaces joins
 # the node to the machine: 10.N.0.1 is the machine, 10.N.0.2 the node, and the machine reaches pods
 # and Services through it.
 
+# Folders that programs insist on: within the node's mounts, each is a folder of ours.
+NODE_FOLDERS=(run/netns run/containerd var/lib/kubelet var/lib/cni var/log/pods var/log/containers)
+
 create_node() {
-    local n init unshare_pid
+    local n init unshare_pid part
     n="$(free_range)"
-    # Folders that programs insist on get a place in ours, within the node's mounts.
-    local part
-    for part in run/netns run/containerd var/lib/kubelet var/lib/cni var/log/pods var/log/containers; do
+    for part in "${NODE_FOLDERS[@]}"; do
         mkdir -p "$folder/data/node/$part" "/$part"
     done
     # shellcheck disable=SC2016
     setsid unshare --net --mount --pid --fork --kill-child --mount-proc bash -euc '
-        for part in run/netns run/containerd var/lib/kubelet var/lib/cni var/log/pods var/log/containers; do
+        for part in "${@:3}"; do
             mount --bind "$1/data/node/$part" "/$part"
         done
         mount --make-rshared /
         ip link set lo up
         echo 1 >/proc/sys/net/ipv4/ip_forward
         touch "$1/data/node/created"
-        exec "$2/pause"' bash "$folder" "$bin" </dev/null >>"$folder/logs/node" 2>&1 9>&- &
+        exec "$2/pause"' bash "$folder" "$bin" "${NODE_FOLDERS[@]}" </dev/null >>"$folder/logs/node" 2>&1 9>&- &
     unshare_pid=$!
     disown
     remember node "$unshare_pid"

@@ -10,6 +10,7 @@ start_node() {
     wait_ready containerd
     load_images "$(pause_image)"
     publish_dns
+    publish_volumes
     for component in kubelet kube-proxy coredns; do
         launch "$component"
     done

@@ -71,15 +71,15 @@ show_failure() {
     tail -n 25 "$folder/logs/$failing" | cut -c1-600
 }
 
-# end COMPONENT SIGNAL: returns when the process is gone; what does not go within 20 s is killed.
+# end COMPONENT SIGNAL: returns when the process is gone; what does not go within 10 s is killed.
 end() {
     local pid i
     pid="$(alive "$1")" || return 0
     kill "-$2" "$pid" 2>/dev/null || true
     kill -CONT "$pid" 2>/dev/null || true
-    for i in {1..400}; do
+    for i in {1..300}; do
         alive "$1" >/dev/null || break
-        [ "$i" != 200 ] || kill -KILL "$pid" 2>/dev/null || true
+        [ "$i" != 100 ] || kill -KILL "$pid" 2>/dev/null || true
         sleep 0.1
     done
     ! alive "$1" >/dev/null || die "$1 (pid $pid) does not end"
