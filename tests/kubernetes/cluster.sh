@@ -135,16 +135,18 @@ down() {
     [ -e "$folder/settings" ] || return 0
     folder="$(cd "$folder" && pwd)"
     load_settings
-    local component reversed=()
-    for component in "${components[@]}"; do
-        reversed=("$component" "${reversed[@]}")
+    local i failed=''
+    # What they keep is thrown away, so that nobody is asked to end in good order. The node's own
+    # programs would end with its namespaces, if none of them were paused.
+    for ((i = ${#components[@]} - 1; i >= 0; i--)); do
+        end "${components[i]}" KILL || failed=1
     done
-    # What they keep is thrown away, so that nobody is asked to end in good order.
-    [ "$mode" = api-only ] || delete_node
-    for component in "${reversed[@]}"; do
-        end "$component" KILL
-    done
-    [ "$mode" = api-only ] || delete_cgroups
+    if [ "$mode" = full ]; then
+        delete_node || failed=1
+        delete_cgroups
+    fi
+    # What still runs is still ours to end.
+    [ -z "$failed" ] || exit 1
     rm -f "$folder/settings"
 }
 

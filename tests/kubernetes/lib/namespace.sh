@@ -71,7 +71,7 @@ create_cgroups() {
 
 delete_cgroups() {
     local top i
-    [ -n "${cgroup:-}" ] || return 0
+    [ -n "$cgroup" ] || return 0
     for top in "/sys/fs/cgroup/$cgroup" /sys/fs/cgroup/*/"$cgroup"; do
         # The kernel takes a moment to forget the processes of a group.
         for i in {1..50}; do
@@ -83,10 +83,9 @@ delete_cgroups() {
 }
 
 delete_node() {
-    local n="${cgroup:-}"
-    end node KILL
-    # The interface goes with the namespace, but a moment later.
-    [ -z "$n" ] || ! ip link show "$n" >/dev/null 2>&1 || ip link delete "$n" 2>/dev/null || true
+    end node KILL || return 1
+    # The interface goes with the namespace, but a moment later; it and the cgroups have one name.
+    [ -z "$cgroup" ] || ip link delete "$cgroup" 2>/dev/null || true
 }
 
 # launch_on_node COMPONENT COMMAND...: remembers the program itself, not the nsenter that waits for it.

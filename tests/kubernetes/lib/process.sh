@@ -71,18 +71,31 @@ show_failure() {
     tail -n 25 "$folder/logs/$failing" | cut -c1-600
 }
 
+# Lets a paused program go on. nsenter stops when its program stops, and would not see it end.
+wake() {
+    local pid="$1" parent
+    parent="$(ps -o ppid= -p "$pid" | tr -d ' ')"
+    kill -CONT "$pid" 2>/dev/null || true
+    if [ "$(cat "/proc/$parent/comm" 2>/dev/null)" = nsenter ]; then
+        kill -CONT "$parent" 2>/dev/null || true
+    fi
+}
+
 # end COMPONENT SIGNAL: returns when the process is gone; what does not go within 10 s is killed.
 end() {
     local pid i
     pid="$(alive "$1")" || return 0
     kill "-$2" "$pid" 2>/dev/null || true
-    kill -CONT "$pid" 2>/dev/null || true
+    wake "$pid"
     for i in {1..300}; do
         alive "$1" >/dev/null || break
         [ "$i" != 100 ] || kill -KILL "$pid" 2>/dev/null || true
         sleep 0.1
     done
-    ! alive "$1" >/dev/null || die "$1 (pid $pid) does not end"
+    if alive "$1" >/dev/null; then
+        echo "cluster.sh: $1 (pid $pid) does not end" >&2
+        return 1
+    fi
     rm -f "$folder/pids/$1"
 }
 
@@ -99,7 +112,7 @@ fault() {
             ;;
         pause | resume)
             pid="$(alive "$2")" || die "$2 does not run"
-            if [ "$1" = pause ]; then kill -STOP "$pid"; else kill -CONT "$pid"; fi
+            if [ "$1" = pause ]; then kill -STOP "$pid"; else wake "$pid"; fi
             ;;
     esac
 }
