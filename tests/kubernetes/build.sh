@@ -41,6 +41,11 @@ flags="$flags -X k8s.io/client-go/pkg/version.gitVersion=$version"
 (cd "$here" && go build -mod=readonly -trimpath -ldflags "$flags" -o "$bin/" tool)
 mv "$bin/server" "$bin/etcd"
 (cd "$here/kwok" && go build -mod=readonly -trimpath -ldflags "-s -w" -o "$bin/" tool)
+# How a simulated node and its pods go on: kwok's own stages, which its program does not carry.
+stages="$(cd "$here/kwok" && go list -m -f '{{.Dir}}' sigs.k8s.io/kwok)/kustomize/stage"
+for stage in "$stages"/{node/fast,node/heartbeat-with-lease,pod/fast}/{node,pod}-*.yaml; do
+    [ ! -e "$stage" ] || { echo "---" && cat "$stage"; }
+done >"$bin/kwok-stages.yaml"
 (cd "$here/dns" && go build -mod=readonly -trimpath -ldflags "-s -w" -o "$bin/coredns" .)
 gcc -static -Os -s -Wall -Wextra -Werror -o "$bin/pause" "$here/pause/pause.c"
 

@@ -4,6 +4,8 @@
 #   cluster.sh up FOLDER [--api-only]     starts it, waits until it is ready, prints its kubeconfig
 #   cluster.sh down FOLDER                ends all of it; harmless when nothing runs
 #   cluster.sh load FOLDER IMAGE.tar...   puts images where pods find them
+#   cluster.sh simulate FOLDER COUNT [STAGES.yaml]
+#                                         adds nodes of kwok's, whose pods take no processor time
 #   cluster.sh status FOLDER              what runs
 #   cluster.sh stop|kill|start|pause|resume FOLDER COMPONENT
 #                                         faults; `start` waits until the component is ready again
@@ -29,6 +31,8 @@ source "$here/lib/containerd.sh"
 source "$here/lib/dns.sh"
 # shellcheck source=lib/volume.sh
 source "$here/lib/volume.sh"
+# shellcheck source=lib/simulation.sh
+source "$here/lib/simulation.sh"
 # shellcheck source=lib/node.sh
 source "$here/lib/node.sh"
 
@@ -142,6 +146,7 @@ down() {
         end "${components[i]}" KILL || failed=1
     done
     if [ "$mode" = full ]; then
+        end kwok KILL || failed=1
         delete_node || failed=1
         delete_cgroups
     fi
@@ -177,6 +182,12 @@ case "$command" in
         open "$2"
         [ "$mode" = full ] || die "images need a node"
         load_images "${@:3}"
+        ;;
+    simulate)
+        [ $# -ge 3 ] || usage
+        open "$2"
+        [ "$mode" = full ] || die "simulated nodes need a scheduler"
+        simulate_nodes "${@:3}"
         ;;
     stop | kill | start | pause | resume)
         [ $# = 3 ] || usage

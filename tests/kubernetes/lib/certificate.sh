@@ -5,6 +5,7 @@ USERS=(
     "admin|admin|system:masters"
     "alice|alice|tenants"
     "bob|bob|tenants"
+    "kwok|kwok|system:masters"
     "kube-controller-manager|system:kube-controller-manager|"
     "kube-scheduler|system:kube-scheduler|"
     "coredns|system:coredns|"

@@ -74,7 +74,7 @@ show_failure() {
 # Lets a paused program go on. nsenter stops when its program stops, and would not see it end.
 wake() {
     local pid="$1" parent
-    parent="$(ps -o ppid= -p "$pid" | tr -d ' ')"
+    parent="$(sed -n 's/^PPid:[[:space:]]*//p' "/proc/$pid/status" 2>/dev/null || true)"
     kill -CONT "$pid" 2>/dev/null || true
     if [ "$(cat "/proc/$parent/comm" 2>/dev/null)" = nsenter ]; then
         kill -CONT "$parent" 2>/dev/null || true
