@@ -1,8 +1,10 @@
 //! The commands: one file and one variant each.
 
 mod algorithms;
+mod controller;
 mod crds;
 mod db_manager;
+mod entrypoint;
 mod metrics_collector;
 mod run;
 mod suggestion;
@@ -42,6 +44,11 @@ pub(crate) enum Command {
     DbManager(db_manager::DbManager),
     /// Collect the metrics of a trial, as the collector container of its pod
     MetricsCollector(metrics_collector::MetricsCollector),
+    /// Put the program that wraps a trial's command into a folder
+    #[command(hide = true)]
+    Entrypoint(entrypoint::Entrypoint),
+    /// Run controllers, webhooks and the observation log against a cluster
+    Controller(controller::Controller),
     /// Print the custom resource definitions as YAML
     Crds(crds::Crds),
 }
@@ -64,6 +71,8 @@ impl Command {
             Self::Algorithms(command) => command.run(),
             Self::Suggestion(command) => command.run().await,
             Self::DbManager(command) => command.run().await,
+            Self::Entrypoint(command) => command.run(),
+            Self::Controller(command) => Box::pin(command.run()).await,
             Self::MetricsCollector(command) => command.run().await,
             Self::Crds(command) => crds::run(&command),
         }

@@ -5,12 +5,9 @@ mod admission;
 mod base;
 mod collector;
 mod directory;
-mod early_stopper;
 mod flags;
 mod front;
 mod logs;
-mod observations;
-mod suggester;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -28,16 +25,17 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::port::absences::Absences;
+use crate::port::early_stopper::{ApiTrials, EarlyStopper};
+use crate::port::observations::Observations;
+use crate::port::suggester::Suggester;
 use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT, DEFAULT_SUGGESTION_PORT, Listen};
 use base::Base;
-use collector::{Absences, Collector};
+use collector::Collector;
 use directory::Directory;
-use early_stopper::{ApiTrials, EarlyStopper};
 use flags::{Runtime, default_data};
 use front::Front;
 use logs::KeptLogs;
-use observations::Observations;
-use suggester::Suggester;
 
 /// The machine's name as a node.
 const NODE_NAME: &str = "local";
@@ -210,7 +208,7 @@ impl ControlPlane {
     fn start_algorithms(&self, base: &Base, listener: TcpListener) {
         let trials = ApiTrials {
             client: base.client.clone(),
-            directory: Directory(base.api.clone()),
+            directory: Arc::new(Directory(base.api.clone())),
             tokens: Arc::clone(&base.tokens),
         };
         let services = diwan_suggestion::Services {

@@ -8,10 +8,12 @@
 #![allow(clippy::print_stdout)]
 
 mod apply;
+mod cluster;
 mod command;
 mod control_plane;
 mod logging;
 mod manifest;
+mod port;
 mod progress;
 mod report;
 mod signals;

@@ -8,6 +8,7 @@
 
 pub mod admission;
 pub mod experiment;
+pub mod leader;
 pub mod options;
 pub mod port;
 pub mod run;

@@ -25,9 +25,11 @@ use tokio::{
 
 use crate::{
     collect::{CollectError, Outcome, Source, collect},
+    endpoint::{Endpoint, EndpointError},
     folder::{EventSource, collect_events},
     journal::{Journal, Manager},
     parse::FileFormat,
+    scrape::{DEFAULT_INTERVAL, ScrapeSource, scrape},
     sink::{Batch, Resume, Sink, SinkError},
     stop::{StopRuleError, StopRules},
     tail::{Chunk, Tail},
@@ -59,6 +61,9 @@ pub enum SidecarError {
     /// The rows did not arrive.
     #[error(transparent)]
     Collect(#[from] CollectError),
+    /// The endpoint can't be asked.
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// A stop rule can't be used.
     #[error(transparent)]
     Rule(#[from] StopRuleError),
@@ -95,7 +100,7 @@ pub async fn run<M: Manager>(
         &plan.objective,
         plan.objective_type.clone(),
     )?;
-    let events = plan.spec.kind() == CollectorKind::TensorFlowEvent;
+    let kind = plan.spec.kind();
     let path = PathBuf::from(&flags.path);
     let folder = marks_folder(flags);
     let sink = Watched {
@@ -104,26 +109,9 @@ pub async fn run<M: Manager>(
         stop: Notify::new(),
     };
     let (sender, ended) = watch::channel(false);
-    let collecting = async {
-        let key = "sidecar".to_owned();
-        if events {
-            let source = EventSource {
-                key,
-                folder: path.clone(),
-                resumed: true,
-            };
-            return collect_events(plan, &source, ended.clone(), &sink).await;
-        }
-        let source = Source {
-            key,
-            path: path.clone(),
-            format: FileFormat::of(&plan.spec)?.unwrap_or(FileFormat::Text),
-            resumed: true,
-        };
-        collect(&Watcher::new(), plan, &source, ended.clone(), &sink).await
-    };
+    let collecting = collect_all(flags, &path, ended.clone(), &sink);
     let echoing = async {
-        if !events {
+        if matches!(kind, CollectorKind::StdOut | CollectorKind::File) {
             copy(&path, ended.clone(), echo).await;
         }
     };
@@ -154,6 +142,48 @@ pub async fn run<M: Manager>(
         let told = stopper.set_trial_status(&plan.namespace, &plan.trial).await;
         told.map_err(SidecarError::Stopper)?;
     }
+    Ok(outcome)
+}
+
+/// Collects from what the plan names until the trial has ended.
+async fn collect_all(
+    flags: &Flags,
+    path: &Path,
+    ended: watch::Receiver<bool>,
+    sink: &dyn Sink,
+) -> Result<Outcome, SidecarError> {
+    let plan = &flags.plan;
+    let key = "sidecar".to_owned();
+    let outcome = match plan.spec.kind() {
+        CollectorKind::TensorFlowEvent => {
+            let source = EventSource {
+                key,
+                folder: path.to_owned(),
+                resumed: true,
+            };
+            collect_events(plan, &source, ended, sink).await?
+        }
+        CollectorKind::PrometheusMetric => {
+            let source = ScrapeSource {
+                key,
+                // The containers of a pod share their network.
+                endpoint: Endpoint::of(&plan.spec, "127.0.0.1", |_| None)?,
+                interval: DEFAULT_INTERVAL,
+                resumed: true,
+            };
+            scrape(plan, &source, ended, sink).await?
+        }
+        _ => {
+            let format = FileFormat::of(&plan.spec).map_err(CollectError::from)?;
+            let source = Source {
+                key,
+                path: path.to_owned(),
+                format: format.unwrap_or(FileFormat::Text),
+                resumed: true,
+            };
+            collect(&Watcher::new(), plan, &source, ended, sink).await?
+        }
+    };
     Ok(outcome)
 }
 

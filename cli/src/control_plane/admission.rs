@@ -4,24 +4,22 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use diwan_api::trial_template::ConfigMapSource;
-use diwan_api::validation::ValidationContext;
 use diwan_controller::admission::Denied;
-use diwan_controller::admission::experiment::{mutate_experiment, validate_experiment};
+use diwan_controller::admission::experiment::mutate_experiment;
 use diwan_controller::admission::pod::mutate_pod;
 use diwan_controller::admission::trial::{validate_suggestion, validate_trial};
 use diwan_db_manager::TrialTokens;
 use diwan_embedded::{Admission, Api, Operation, Resource, Status, resource};
-use diwan_suggestion::{EarlyStoppers, Suggesters};
 use serde_json::Value;
+
+use crate::port::rules::Rules;
 
 /// Looks at experiments, suggestions, trials and pods before they are stored.
 pub(super) struct Admitter {
     /// Where templates in ConfigMaps are found.
     pub(super) api: Api,
-    /// Which algorithms there are, and what they say of settings.
-    pub(super) suggesters: Arc<Suggesters>,
-    /// The same for early stopping.
-    pub(super) early_stoppers: Arc<EarlyStoppers>,
+    /// What is asked of experiments.
+    pub(super) rules: Rules,
     /// With which trials report.
     pub(super) tokens: Arc<TrialTokens>,
 }
@@ -37,7 +35,12 @@ impl Admission for Admitter {
     ) -> Result<(), Status> {
         let creating = operation == Operation::Create;
         let checked = match resource.kind {
-            "Experiment" => mutate_experiment(new, creating).and_then(|()| self.check(new, old)),
+            "Experiment" => {
+                let template = self.template(new);
+                let rules = &self.rules;
+                mutate_experiment(new, creating)
+                    .and_then(|()| rules.check(new, old, template.as_deref()))
+            }
             "Trial" => validate_trial(new, old),
             "Suggestion" => validate_suggestion(new),
             "Pod" if creating => {
@@ -52,25 +55,6 @@ impl Admission for Admitter {
 }
 
 impl Admitter {
-    fn check(&self, new: &Value, old: Option<&Value>) -> Result<(), Denied> {
-        let names = self.suggesters.names();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let stoppers = self.early_stoppers.names();
-        let stoppers: Vec<&str> = stoppers.iter().map(String::as_str).collect();
-        let template = self.template(new);
-        let context = ValidationContext {
-            algorithms: &names,
-            early_stopping: &stoppers,
-            template_text: template.as_deref(),
-            settings_errors: &|experiment| {
-                let mut errors = self.suggesters.settings_errors(experiment);
-                errors.extend(self.early_stoppers.settings_errors(experiment));
-                errors
-            },
-        };
-        validate_experiment(new, old, &context)
-    }
-
     /// The text that `spec.trialTemplate.configMap` refers to.
     fn template(&self, experiment: &Value) -> Option<String> {
         let source = experiment.pointer("/spec/trialTemplate/configMap")?;

@@ -11,6 +11,7 @@ use diwan_suggestion::{EarlyStoppers, Suggesters, parse_katib_config};
 use kube::Client;
 
 use super::admission::Admitter;
+use crate::port::rules::Rules;
 
 /// What is made before the parts that depend on each other are started.
 pub(super) struct Base {
@@ -32,8 +33,10 @@ impl Base {
         let tokens = Arc::new(tokens.context("can't prepare the tokens of trials")?);
         let admitter = Admitter {
             api: api.clone(),
-            suggesters: Arc::clone(&suggesters),
-            early_stoppers: Arc::clone(&early_stoppers),
+            rules: Rules {
+                suggesters: Arc::clone(&suggesters),
+                early_stoppers: Arc::clone(&early_stoppers),
+            },
             tokens: Arc::clone(&tokens),
         };
         api.set_admission(Arc::new(admitter));

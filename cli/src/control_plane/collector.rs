@@ -1,8 +1,7 @@
 //! Collects the metrics of the trials on this machine: follows each pod's output or file in
 //! process, from the collector's library into the store.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use diwan_api::CollectorKind;
@@ -22,31 +21,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::watch;
 
-/// Why trials have no objective, for as long as the process lives.
-#[derive(Default)]
-pub(super) struct Absences(Mutex<HashMap<(String, String), String>>);
-
-impl Absences {
-    /// Why a trial has no objective, if its collector found out.
-    pub(super) fn of(&self, namespace: &str, trial: &str) -> Option<String> {
-        let key = (namespace.to_owned(), trial.to_owned());
-        let absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        absences.get(&key).cloned()
-    }
-
-    /// Drops what is known of a trial.
-    pub(super) fn forget(&self, namespace: &str, trial: &str) {
-        let key = (namespace.to_owned(), trial.to_owned());
-        let mut absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        absences.remove(&key);
-    }
-
-    fn note(&self, plan: &CollectorPlan, why: String) {
-        let key = (plan.namespace.clone(), plan.trial.clone());
-        let mut absences = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        absences.insert(key, why);
-    }
-}
+use crate::port::absences::Absences;
 
 /// Follows the pods of trials.
 pub(super) struct Collector {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::base::Base;
 use super::logs::KeptLogs;
-use super::observations::Observations;
+use crate::port::observations::Observations;
 
 /// The front door, before it is opened.
 pub(super) struct Front {

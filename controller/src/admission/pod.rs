@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 pub const ANNOTATION_PRIMARY_POD_LABELS: &str = "diwan.dev/primary-pod-labels";
 
 /// The volume in which the metrics file lies.
-const VOLUME: &str = "metrics-volume";
+pub(super) const VOLUME: &str = "metrics-volume";
 
 /// Makes the token of a trial of a namespace.
 pub type MakeToken<'a> = &'a dyn Fn(&str, &str) -> String;
@@ -63,7 +63,7 @@ pub fn mutate_pod(pod: &mut Value, make_token: Option<MakeToken<'_>>) {
 }
 
 /// What tells a container of which trial it is.
-fn variables(plan: &CollectorPlan, make_token: Option<MakeToken<'_>>) -> Vec<Value> {
+pub(super) fn variables(plan: &CollectorPlan, make_token: Option<MakeToken<'_>>) -> Vec<Value> {
     let variable = |name: &str, value: &str| json!({"name": name, "value": value});
     let mut variables = vec![variable(ENV_TRIAL_NAME, &plan.trial)];
     if let Some(make_token) = make_token {
@@ -103,12 +103,12 @@ fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
     pod.get("metadata")?.get("annotations")?.get(name)?.as_str()
 }
 
-fn plan(pod: &Value) -> Option<CollectorPlan> {
+pub(super) fn plan(pod: &Value) -> Option<CollectorPlan> {
     serde_json::from_str(annotation(pod, ANNOTATION_METRICS_COLLECTOR)?).ok()
 }
 
 /// Whether the pod has all labels of a primary pod.
-fn is_primary(pod: &Value) -> bool {
+pub(super) fn is_primary(pod: &Value) -> bool {
     let Some(wanted) = annotation(pod, ANNOTATION_PRIMARY_POD_LABELS) else {
         return true;
     };
@@ -122,7 +122,7 @@ fn is_primary(pod: &Value) -> bool {
 }
 
 /// The folder that the collector reads, of the kinds that read files.
-fn metrics_folder(plan: &CollectorPlan) -> Option<String> {
+pub(super) fn metrics_folder(plan: &CollectorPlan) -> Option<String> {
     let path = plan.spec.path()?;
     let path_text = path.path.trim_end_matches('/');
     let folder = match plan.spec.kind() {
@@ -134,7 +134,7 @@ fn metrics_folder(plan: &CollectorPlan) -> Option<String> {
     (folder.starts_with('/')).then(|| folder.to_owned())
 }
 
-fn primary_container<'a>(
+pub(super) fn primary_container<'a>(
     spec: &'a mut Map<String, Value>,
     name: &str,
 ) -> Option<&'a mut Map<String, Value>> {
@@ -145,7 +145,10 @@ fn primary_container<'a>(
     found?.as_object_mut()
 }
 
-fn entries<'a>(parent: &'a Map<String, Value>, field: &str) -> impl Iterator<Item = &'a Value> {
+pub(super) fn entries<'a>(
+    parent: &'a Map<String, Value>,
+    field: &str,
+) -> impl Iterator<Item = &'a Value> {
     parent
         .get(field)
         .and_then(Value::as_array)
@@ -154,7 +157,7 @@ fn entries<'a>(parent: &'a Map<String, Value>, field: &str) -> impl Iterator<Ite
 }
 
 /// Adds an entry to a list unless one of that name is there.
-fn add_named(parent: &mut Map<String, Value>, field: &str, entry: Value) {
+pub(super) fn add_named(parent: &mut Map<String, Value>, field: &str, entry: Value) {
     if entries(parent, field).any(|found| found.get("name") == entry.get("name")) {
         return;
     }

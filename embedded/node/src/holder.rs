@@ -15,8 +15,8 @@ use tokio::process::Child;
 
 use crate::record::{Program, Record};
 
-/// The program, compiled by the build script.
-static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/diwan-entrypoint"));
+/// The program that holds pods, compiled by the build script.
+pub static ENTRYPOINT: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/diwan-entrypoint"));
 
 /// How often a program that is busy is tried again, and how long to wait before.
 const BUSY_TRIES: u32 = 200;
@@ -50,18 +50,18 @@ impl Isolation {
 /// The folder cannot be written.
 pub fn install(folder: &Path) -> io::Result<PathBuf> {
     let mut hasher = DefaultHasher::new();
-    PROGRAM.hash(&mut hasher);
+    ENTRYPOINT.hash(&mut hasher);
     let path = folder.join(format!("diwan-entrypoint-{:016x}", hasher.finish()));
     if path
         .metadata()
-        .is_ok_and(|m| m.len() == PROGRAM.len() as u64)
+        .is_ok_and(|m| m.len() == ENTRYPOINT.len() as u64)
     {
         return Ok(path);
     }
     fs::create_dir_all(folder)?;
     // Complete under a name of its own, so that no half of it is ever found.
     let draft = folder.join(format!("draft-{}", std::process::id()));
-    fs::write(&draft, PROGRAM)?;
+    fs::write(&draft, ENTRYPOINT)?;
     fs::set_permissions(&draft, fs::Permissions::from_mode(0o755))?;
     fs::rename(&draft, &path)?;
     Ok(path)

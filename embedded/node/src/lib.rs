@@ -32,7 +32,7 @@ mod spares;
 mod status;
 mod volume;
 
-pub use self::holder::{Isolation, install as install_entrypoint};
+pub use self::holder::{ENTRYPOINT, Isolation, install as install_entrypoint};
 pub use self::hook::{PodFiles, PodHook};
 pub use self::job::JobController;
 pub use self::node::{Node, StartError};

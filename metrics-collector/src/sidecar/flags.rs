@@ -24,9 +24,14 @@ pub const USAGE: &str = "\
   -timeout DURATION  when to give up waiting for them; 0 is never (0)
   -w true|false      wait for all processes of the pod, not for the main one alone (true)
   -namespace NAME    the trial's namespace
+  -plan JSON         all about the trial, as in the annotation diwan.dev/metrics-collector of its
+                     pod; takes the place of -t, -m, -o-type, -format, -f, -stop-rule, -namespace
   -wrapped           the trial runs in `diwan-entrypoint wrap`, which leaves word beside PATH; without
                      it, the containers of the pod share their processes, and a shell leaves Katib's
                      marks";
+
+/// How often the trial's processes are looked for by default.
+const POLL: Duration = Duration::from_secs(1);
 
 /// What the command line says.
 #[derive(Clone, Debug, PartialEq)]
@@ -108,6 +113,7 @@ struct Given {
     wait_all: Option<bool>,
     namespace: String,
     wrapped: bool,
+    plan: Option<CollectorPlan>,
 }
 
 impl Given {
@@ -130,6 +136,10 @@ impl Given {
             "format" => self.format = value,
             "f" => self.filters = value,
             "namespace" => self.namespace = value,
+            "plan" => {
+                let plan = serde_json::from_str(&value);
+                self.plan = Some(plan.map_err(|error| refuse(flag, error.to_string()))?);
+            }
             "stop-rule" => self.rules.push(stop_rule(&value)?),
             "p" => self.poll = Some(duration(&value)?),
             "timeout" => self.timeout = Some(duration(&value)?),
@@ -148,7 +158,10 @@ impl Given {
         Ok(())
     }
 
-    fn finish(self) -> Result<Flags, FlagError> {
+    fn finish(mut self) -> Result<Flags, FlagError> {
+        if let Some(plan) = self.plan.take() {
+            return Ok(self.with_plan(plan));
+        }
         let kind = match self.format.as_str() {
             "" => CollectorKind::TensorFlowEvent,
             "TEXT" | "JSON" => CollectorKind::File,
@@ -215,11 +228,33 @@ impl Given {
             db_manager: self.db_manager,
             early_stopping: self.early_stopping,
             path,
-            poll: self.poll.unwrap_or(Duration::from_secs(1)),
+            poll: self.poll.unwrap_or(POLL),
             timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
             wait_all: self.wait_all.unwrap_or(true),
             wrapped: self.wrapped,
         })
+    }
+}
+
+impl Given {
+    /// The plan says all about the trial; paths, addresses and times are as given.
+    fn with_plan(self, plan: CollectorPlan) -> Flags {
+        let default = match plan.spec.kind() {
+            CollectorKind::TensorFlowEvent => DEFAULT_TFEVENT_PATH,
+            _ => DEFAULT_LOG_PATH,
+        };
+        let given = Some(self.path).filter(|path| !path.is_empty());
+        let named = || plan.spec.path().map(|path| path.path.clone());
+        Flags {
+            path: given.or_else(named).unwrap_or_else(|| default.to_owned()),
+            plan,
+            db_manager: self.db_manager,
+            early_stopping: self.early_stopping,
+            poll: self.poll.unwrap_or(POLL),
+            timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
+            wait_all: self.wait_all.unwrap_or(true),
+            wrapped: self.wrapped,
+        }
     }
 }
 

@@ -7,19 +7,17 @@ use async_trait::async_trait;
 use diwan_controller::port;
 use diwan_controller::stopping::stop_trial;
 use diwan_db_manager::TrialTokens;
-use diwan_db_manager::grpc::TrialDirectory as _;
+use diwan_db_manager::grpc::TrialDirectory;
 use diwan_suggestion::{Curves, EarlyStoppers, RulesRequest, StopError, TrialStopper};
 use jiff::Timestamp;
 use kube::Client;
 
-use super::directory::Directory;
-
 /// Puts the port of the controllers before the algorithms.
-pub(super) struct EarlyStopper {
+pub(crate) struct EarlyStopper {
     /// The algorithms.
-    pub(super) stoppers: Arc<EarlyStoppers>,
+    pub(crate) stoppers: Arc<EarlyStoppers>,
     /// Where services read observation logs.
-    pub(super) db_manager: String,
+    pub(crate) db_manager: String,
 }
 
 #[async_trait]
@@ -48,13 +46,13 @@ impl port::EarlyStopper for EarlyStopper {
 }
 
 /// Marks trials as stopped through the API.
-pub(super) struct ApiTrials {
-    /// The API, in process.
-    pub(super) client: Client,
+pub(crate) struct ApiTrials {
+    /// The API.
+    pub(crate) client: Client,
     /// Finds trials of which only the name is known.
-    pub(super) directory: Directory,
+    pub(crate) directory: Arc<dyn TrialDirectory>,
     /// Know the callers that speak for a trial.
-    pub(super) tokens: Arc<TrialTokens>,
+    pub(crate) tokens: Arc<TrialTokens>,
 }
 
 #[async_trait]

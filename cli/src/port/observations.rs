@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::collector::Absences;
+use super::absences::Absences;
 use async_trait::async_trait;
 use diwan_api::{MetricLog, ObjectiveSpec};
 use diwan_controller::port::{self, ObservationsError};
@@ -13,11 +13,11 @@ use diwan_ui::{ObservationError, ObservationReader, TrialMetric};
 
 /// Puts the ports of others before a store.
 #[derive(Clone)]
-pub(super) struct Observations {
+pub(crate) struct Observations {
     /// The store.
-    pub(super) store: Arc<dyn ObservationStore>,
+    pub(crate) store: Arc<dyn ObservationStore>,
     /// What collectors found out about metrics that are missing.
-    pub(super) absences: Arc<Absences>,
+    pub(crate) absences: Arc<Absences>,
 }
 
 impl Observations {

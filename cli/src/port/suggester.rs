@@ -6,7 +6,7 @@ use diwan_controller::port;
 use diwan_suggestion::{Suggesters, SuggestionError};
 
 /// Puts the port of the controllers before the suggesters.
-pub(super) struct Suggester(pub(super) std::sync::Arc<Suggesters>);
+pub(crate) struct Suggester(pub(crate) std::sync::Arc<Suggesters>);
 
 #[async_trait]
 impl port::Suggester for Suggester {

@@ -1,0 +1,381 @@
+//! The composition on a cluster: controllers, webhooks and the observation log against its API.
+
+mod authority;
+mod health;
+mod trials;
+mod webhook;
+mod webhook_configuration;
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use diwan_controller::admission::injection::Injection;
+use diwan_controller::leader::Election;
+use diwan_controller::{Options, Ports};
+use diwan_db_manager::retention::{self, Age};
+use diwan_db_manager::url::DatabaseUrl;
+use diwan_db_manager::{ObservationStore, TrialTokens, grpc, store};
+use diwan_suggestion::{
+    EarlyStoppers, EarlyStoppingService, Services, Suggesters, SuggestionService,
+};
+use kube::{Client, Config};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::port::early_stopper::{ApiTrials, EarlyStopper};
+use crate::port::observations::Observations;
+use crate::port::rules::Rules;
+use crate::port::suggester::Suggester;
+use authority::{Certificate, Shared};
+use health::Health;
+use trials::Trials;
+use webhook::Webhooks;
+use webhook_configuration::Address;
+
+/// By this name the API server knows who wrote a field.
+const FIELD_MANAGER: &str = "diwan-controller";
+/// The Lease of the replica that runs the controllers.
+const LEASE: &str = "diwan-controller";
+/// How often the certificates are looked after.
+const LOOK_AFTER: Duration = Duration::from_secs(10);
+/// Where a pod finds its own namespace.
+const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Flags of `diwan controller`.
+#[derive(Args)]
+pub(crate) struct Flags {
+    /// A kubeconfig file; by default what `kubectl` would use, or the pod's own account
+    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
+    kubeconfig: Option<PathBuf>,
+    /// The namespace of the installation: its Lease, Secret and Services; by default the pod's own
+    #[arg(long, env = "DIWAN_NAMESPACE")]
+    namespace: Option<String>,
+    /// Where the observation log is kept: sqlite://PATH, postgres://USER:PASSWORD@HOST/DATABASE or
+    /// mysql://…
+    #[arg(long, value_name = "URL", env = "DIWAN_DATABASE_URL")]
+    database_url: DatabaseUrl,
+    /// Forget logs of trials that have reported nothing for so long, such as 30d
+    #[arg(long, value_name = "AGE", env = "DIWAN_KEEP_LOGS")]
+    keep_logs: Option<Age>,
+    /// Where the DB manager listens
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:6789")]
+    db_manager_listen: SocketAddr,
+    /// Where pods reach the DB manager; by default the Service katib-db-manager
+    #[arg(long, value_name = "ADDR", env = "DIWAN_DB_MANAGER")]
+    db_manager: Option<String>,
+    /// Where the algorithms listen: gRPC `Suggestion` and `EarlyStopping`
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:6788")]
+    suggestion_listen: SocketAddr,
+    /// Where the webhooks listen
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8443")]
+    webhook_listen: SocketAddr,
+    /// Where the API server reaches the webhooks, as https://HOST:PORT; by default the Service
+    /// diwan-controller
+    #[arg(long, value_name = "URL")]
+    webhook_url: Option<String>,
+    /// Where health is asked for: /healthz and /readyz
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:18080")]
+    health_listen: SocketAddr,
+    /// The image of `diwan`, for the collectors of trials
+    #[arg(long, value_name = "IMAGE", env = "DIWAN_IMAGE")]
+    image: String,
+    /// When it is pulled: Always, `IfNotPresent` or Never
+    #[arg(long, value_name = "POLICY", default_value = "IfNotPresent")]
+    image_pull_policy: String,
+}
+
+/// Runs until `stop`; an error when the lease is lost, after which nothing may go on.
+pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result<()> {
+    let client = client(&flags).await?;
+    // Before the API server is told to ask us.
+    let store = store::open(&flags.database_url).await?;
+    let namespace = namespace(&flags);
+    let shared = authority::shared(&client, &namespace, None).await?;
+    let replica = Replica {
+        tokens: Arc::new(TrialTokens::new(&shared.trial_tokens)),
+        rules: Rules {
+            suggesters: Arc::new(Suggesters::default()),
+            early_stoppers: Arc::new(EarlyStoppers::default()),
+        },
+        db_manager: flags
+            .db_manager
+            .clone()
+            .unwrap_or_else(|| format!("katib-db-manager.{namespace}:6789")),
+        client,
+        namespace,
+        store,
+        flags,
+        tasks: TaskTracker::new(),
+        stop,
+    };
+    let served = replica.serve(shared).await;
+    let lost = match served {
+        Ok(()) => replica.lead().await,
+        Err(_) => false,
+    };
+    replica.stop.cancel();
+    replica.tasks.close();
+    replica.tasks.wait().await;
+    replica.store.close().await?;
+    served?;
+    anyhow::ensure!(!lost, "the lease {LEASE} was lost");
+    Ok(())
+}
+
+/// One of the processes that serve a cluster; one of them leads.
+struct Replica {
+    client: Client,
+    namespace: String,
+    flags: Flags,
+    store: Arc<dyn ObservationStore>,
+    tokens: Arc<TrialTokens>,
+    rules: Rules,
+    /// Where pods reach the DB manager.
+    db_manager: String,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Replica {
+    /// Starts what every replica does.
+    async fn serve(&self, shared: Shared) -> anyhow::Result<()> {
+        let health = Arc::new(Health::default());
+        let listener = bind(self.flags.health_listen).await?;
+        self.tasks
+            .spawn(health::serve(listener, health.clone(), self.stop.clone()));
+        self.serve_algorithms().await?;
+        self.serve_log().await?;
+        self.serve_webhooks(shared, health).await
+    }
+
+    async fn serve_webhooks(&self, shared: Shared, health: Arc<Health>) -> anyhow::Result<()> {
+        let webhooks = Webhooks {
+            client: self.client.clone(),
+            rules: self.rules.clone(),
+            injection: Arc::new(Injection {
+                image: self.flags.image.clone(),
+                pull_policy: self.flags.image_pull_policy.clone(),
+                db_manager: self.db_manager.clone(),
+            }),
+            tokens: self.tokens.clone(),
+        };
+        let address = address(&self.flags, &self.namespace);
+        let certificate = Arc::new(Certificate::default());
+        certificate.renew(&shared, &address.names())?;
+        let listener = bind(self.flags.webhook_listen).await?;
+        let serving = webhooks.serve(listener, certificate.clone(), self.stop.clone());
+        self.spawn("webhooks", serving);
+        let keeper = Keeper {
+            client: self.client.clone(),
+            namespace: self.namespace.clone(),
+            address,
+            certificate,
+            health,
+        };
+        self.tasks.spawn(keeper.run(shared, self.stop.clone()));
+        Ok(())
+    }
+
+    async fn serve_algorithms(&self) -> anyhow::Result<()> {
+        let trials = ApiTrials {
+            client: self.client.clone(),
+            directory: Arc::new(Trials(self.client.clone())),
+            tokens: self.tokens.clone(),
+        };
+        let services = Services {
+            suggestion: SuggestionService::default(),
+            early_stopping: EarlyStoppingService::new(Arc::new(trials)),
+        };
+        let listener = bind(self.flags.suggestion_listen).await?;
+        let stop = self.stop.clone().cancelled_owned();
+        let serving = diwan_suggestion::serve(listener, services, stop);
+        self.spawn("suggestion service", serving);
+        Ok(())
+    }
+
+    async fn serve_log(&self) -> anyhow::Result<()> {
+        let context = grpc::Context {
+            directory: Some(Arc::new(Trials(self.client.clone()))),
+            guard: Some(self.tokens.clone()),
+        };
+        let listener = bind(self.flags.db_manager_listen).await?;
+        let stop = || self.stop.clone().cancelled_owned();
+        let serving = grpc::serve_with(listener, self.store.clone(), context, stop());
+        self.spawn("DB manager", serving);
+        let sweeping = retention::run(self.store.clone(), self.flags.keep_logs, stop());
+        self.tasks.spawn(sweeping);
+        Ok(())
+    }
+
+    /// Serves until told to stop; an end before that is logged.
+    fn spawn<E: Display + Send>(
+        &self,
+        what: &'static str,
+        serving: impl Future<Output = Result<(), E>> + Send + 'static,
+    ) {
+        self.tasks.spawn(async move {
+            if let Err(error) = serving.await {
+                tracing::error!("{what} ended: {error}");
+            }
+        });
+    }
+
+    /// Runs the controllers for as long as the lease is held; whether it was lost.
+    async fn lead(&self) -> bool {
+        let identity = identity();
+        let mut election = Election::new(&self.client, &self.namespace, LEASE, &identity);
+        tracing::info!(identity, "waiting for the lease");
+        if !election.win(&self.stop).await {
+            return false;
+        }
+        tracing::info!(identity, "leading");
+        let leading = CancellationToken::new();
+        let client = self.client.clone();
+        let controllers =
+            diwan_controller::run(client, self.ports(), Options::cluster(), leading.clone());
+        let controllers = tokio::spawn(controllers);
+        // The lease is given back after the controllers have ended, so that no two run at once.
+        let over = CancellationToken::new();
+        let ending = async {
+            self.stop.cancelled().await;
+            leading.cancel();
+            let _ = controllers.await;
+            over.cancel();
+        };
+        let holding = election.hold(&over);
+        tokio::pin!(ending, holding);
+        tokio::select! {
+            () = &mut ending => {
+                holding.await;
+                false
+            }
+            // Whatever still runs is not to write any more; others take over in a few seconds.
+            () = &mut holding => {
+                leading.cancel();
+                !self.stop.is_cancelled()
+            }
+        }
+    }
+
+    fn ports(&self) -> Ports {
+        let stopper = EarlyStopper {
+            stoppers: self.rules.early_stoppers.clone(),
+            db_manager: self.db_manager.clone(),
+        };
+        let observations = Observations {
+            store: self.store.clone(),
+            absences: Arc::default(),
+        };
+        Ports::new(
+            Arc::new(Suggester(self.rules.suggesters.clone())),
+            Arc::new(stopper),
+            Arc::new(observations),
+        )
+    }
+}
+
+/// Looks after the certificates.
+struct Keeper {
+    client: Client,
+    namespace: String,
+    address: Address,
+    certificate: Arc<Certificate>,
+    health: Arc<Health>,
+}
+
+impl Keeper {
+    async fn run(self, first: Shared, stop: CancellationToken) {
+        let mut shared = first;
+        let mut renewed = Instant::now();
+        let mut told = String::new();
+        loop {
+            if let Err(error) = self.look(&mut shared, &mut renewed, &mut told).await {
+                tracing::warn!("certificates of the webhooks: {error:#}");
+            }
+            if stop.run_until_cancelled(sleep(LOOK_AFTER)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn look(
+        &self,
+        shared: &mut Shared,
+        renewed: &mut Instant,
+        told: &mut String,
+    ) -> anyhow::Result<()> {
+        let now = authority::shared(&self.client, &self.namespace, Some(shared)).await?;
+        // First the API server trusts, then the certificate changes.
+        if *told != now.bundle() {
+            webhook_configuration::apply(&self.client, &self.address, &now.bundle())
+                .await
+                .context("can't tell the API server of the webhooks")?;
+            *told = now.bundle();
+            self.health.set_ready();
+        }
+        if now != *shared || renewed.elapsed() >= Certificate::renewed_after() {
+            self.certificate.renew(&now, &self.address.names())?;
+            *renewed = Instant::now();
+            *shared = now;
+        }
+        Ok(())
+    }
+}
+
+async fn client(flags: &Flags) -> anyhow::Result<Client> {
+    let config = match &flags.kubeconfig {
+        Some(file) => {
+            let describe = || format!("can't use {}", file.display());
+            let read = kube::config::Kubeconfig::read_from(file).with_context(describe)?;
+            let options = kube::config::KubeConfigOptions::default();
+            Config::from_custom_kubeconfig(read, &options)
+                .await
+                .with_context(describe)?
+        }
+        None => Config::infer()
+            .await
+            .context("neither a kubeconfig nor a pod's account is here; give --kubeconfig FILE")?,
+    };
+    Ok(Client::try_from(config)?)
+}
+
+fn namespace(flags: &Flags) -> String {
+    let own = || std::fs::read_to_string(NAMESPACE_FILE).ok();
+    let named = flags.namespace.clone().or_else(own);
+    named.map_or_else(|| "kubeflow".to_owned(), |name| name.trim().to_owned())
+}
+
+fn address(flags: &Flags, namespace: &str) -> Address {
+    match &flags.webhook_url {
+        Some(url) => Address::Url(url.clone()),
+        None => Address::Service {
+            namespace: namespace.to_owned(),
+            name: "diwan-controller".to_owned(),
+            port: 443,
+        },
+    }
+}
+
+/// No other replica's: a pod's name, or the machine's, and the process.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}-{}-{:x}", host.trim(), std::process::id(), started())
+}
+
+fn started() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |now| now.as_micros() as u64)
+}
+
+async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("can't listen on {address}"))
+}

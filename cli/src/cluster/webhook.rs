@@ -1,0 +1,259 @@
+//! The admission webhooks: the functions that the embedded API calls, behind HTTPS.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::routing::post;
+use axum::{Json, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use diwan_api::trial_template::ConfigMapSource;
+use diwan_controller::admission::Denied;
+use diwan_controller::admission::experiment::mutate_experiment;
+use diwan_controller::admission::injection::{Injection, inject};
+use diwan_db_manager::TrialTokens;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{Api, Client};
+use rustls::ServerConfig;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use super::authority::Certificate;
+use crate::port::rules::Rules;
+
+/// Where the webhooks answer.
+pub(super) const MUTATE_EXPERIMENT: &str = "/mutate-experiment";
+pub(super) const VALIDATE_EXPERIMENT: &str = "/validate-experiment";
+pub(super) const MUTATE_POD: &str = "/mutate-pod";
+
+/// How many connections may wait to be served.
+const BACKLOG: usize = 64;
+
+/// What the webhooks need.
+#[derive(Clone)]
+pub(super) struct Webhooks {
+    /// For templates in ConfigMaps.
+    pub(super) client: Client,
+    /// What is asked of experiments.
+    pub(super) rules: Rules,
+    /// What is put into pods.
+    pub(super) injection: Arc<Injection>,
+    /// With which trials report.
+    pub(super) tokens: Arc<TrialTokens>,
+}
+
+impl Webhooks {
+    /// Answers until `stop`.
+    pub(super) async fn serve(
+        self,
+        listener: TcpListener,
+        certificate: Arc<Certificate>,
+        stop: CancellationToken,
+    ) -> io::Result<()> {
+        let router = Router::new()
+            .route(MUTATE_EXPERIMENT, post(mutate_an_experiment))
+            .route(VALIDATE_EXPERIMENT, post(validate_an_experiment))
+            .route(MUTATE_POD, post(mutate_a_pod))
+            .with_state(Arc::new(self));
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_cert_resolver(certificate);
+        let listener = TlsListener::new(listener, TlsAcceptor::from(Arc::new(config)))?;
+        axum::serve(listener, router)
+            .with_graceful_shutdown(stop.cancelled_owned())
+            .await
+    }
+
+    /// The text that `spec.trialTemplate.configMap` refers to.
+    async fn template(&self, experiment: &Value) -> Option<String> {
+        let source = experiment.pointer("/spec/trialTemplate/configMap")?;
+        let source: ConfigMapSource = serde_json::from_value(source.clone()).ok()?;
+        let api = Api::<ConfigMap>::namespaced(self.client.clone(), &source.config_map_namespace);
+        let map = api.get_opt(&source.config_map_name).await.ok()??;
+        map.data?.remove(&source.template_path)
+    }
+}
+
+type App = State<Arc<Webhooks>>;
+
+async fn mutate_an_experiment(Json(review): Json<Value>) -> Json<Value> {
+    let creating = review["request"]["operation"] == "CREATE";
+    let before = &review["request"]["object"];
+    let mut after = before.clone();
+    let mutated = mutate_experiment(&mut after, creating);
+    Json(answer(&review, mutated.map(|()| patch(before, &after))))
+}
+
+async fn validate_an_experiment(State(app): App, Json(review): Json<Value>) -> Json<Value> {
+    let request = &review["request"];
+    let template = app.template(&request["object"]).await;
+    let old = Some(&request["oldObject"]).filter(|old| !old.is_null());
+    let checked = app
+        .rules
+        .check(&request["object"], old, template.as_deref());
+    Json(answer(&review, checked.map(|()| Vec::new())))
+}
+
+async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value> {
+    let before = &review["request"]["object"];
+    let mut after = before.clone();
+    let token = |namespace: &str, trial: &str| app.tokens.token(namespace, trial);
+    inject(&mut after, &app.injection, Some(&token));
+    Json(answer(&review, Ok(patch(before, &after))))
+}
+
+/// The AdmissionReview that answers another.
+fn answer(review: &Value, result: Result<Vec<Value>, Denied>) -> Value {
+    let uid = &review["request"]["uid"];
+    let response = match result {
+        Ok(patch) if patch.is_empty() => json!({"uid": uid, "allowed": true}),
+        Ok(patch) => json!({
+            "uid": uid,
+            "allowed": true,
+            "patchType": "JSONPatch",
+            "patch": STANDARD.encode(Value::Array(patch).to_string()),
+        }),
+        Err(denied) => json!({"uid": uid, "allowed": false, "status": status(&denied)}),
+    };
+    json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response})
+}
+
+/// Why an object is refused, with a cause for each field.
+fn status(denied: &Denied) -> Value {
+    let message = denied.to_string();
+    match denied {
+        Denied::Fields(errors) => {
+            let cause = |error: &diwan_api::FieldError| json!({"reason": error.kind.reason(), "field": error.field, "message": error.message()});
+            let causes: Vec<Value> = errors.0.iter().map(cause).collect();
+            json!({
+                "code": 422, "reason": "Invalid", "message": message,
+                "details": {"causes": causes},
+            })
+        }
+        Denied::Unreadable { .. } => {
+            json!({"code": 400, "reason": "BadRequest", "message": message})
+        }
+    }
+}
+
+/// The JSON patch between two objects: each of their fields that changed, as a whole.
+fn patch(before: &Value, after: &Value) -> Vec<Value> {
+    let (Some(before), Some(after)) = (before.as_object(), after.as_object()) else {
+        return Vec::new();
+    };
+    let removed = before.keys().filter(|key| !after.contains_key(*key));
+    let removed = removed.map(|key| json!({"op": "remove", "path": format!("/{key}")}));
+    let changed = after
+        .iter()
+        .filter(|(key, value)| before.get(*key) != Some(value));
+    let changed = changed.map(|(key, value)| {
+        let op = if before.contains_key(key) {
+            "replace"
+        } else {
+            "add"
+        };
+        json!({"op": op, "path": format!("/{key}"), "value": value})
+    });
+    removed.chain(changed).collect()
+}
+
+/// Connections whose handshake is done. Handshakes go on side by side: a client that says nothing
+/// holds nobody up.
+struct TlsListener {
+    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
+    address: SocketAddr,
+}
+
+impl TlsListener {
+    fn new(listener: TcpListener, acceptor: TlsAcceptor) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        let (sender, ready) = mpsc::channel(BACKLOG);
+        tokio::spawn(async move {
+            loop {
+                let accepted = tokio::select! {
+                    accepted = listener.accept() => accepted,
+                    () = sender.closed() => return,
+                };
+                let Ok((stream, peer)) = accepted else {
+                    tokio::time::sleep(AFTER_REFUSAL).await;
+                    continue;
+                };
+                let (acceptor, sender) = (acceptor.clone(), sender.clone());
+                tokio::spawn(async move {
+                    let shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await;
+                    match shaken {
+                        Ok(Ok(stream)) => drop(sender.send((stream, peer)).await),
+                        Ok(Err(error)) => tracing::debug!(%peer, %error, "handshake failed"),
+                        Err(_) => tracing::debug!(%peer, "no handshake in time"),
+                    }
+                });
+            }
+        });
+        Ok(Self { ready, address })
+    }
+}
+
+/// How long a handshake may take.
+const HANDSHAKE: std::time::Duration = std::time::Duration::from_secs(10);
+/// Pause after the system refused a connection.
+const AFTER_REFUSAL: std::time::Duration = std::time::Duration::from_millis(50);
+
+impl axum::serve::Listener for TlsListener {
+    type Io = TlsStream<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        match self.ready.recv().await {
+            Some(ready) => ready,
+            // Nobody accepts any more: the server is told to stop.
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        Ok(self.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_holds_what_changed() {
+        let before = json!({"a": 1, "b": {"c": 2}, "d": 3});
+        let after = json!({"a": 1, "b": {"c": 4}, "e": 5});
+        let expected = [
+            json!({"op": "remove", "path": "/d"}),
+            json!({"op": "replace", "path": "/b", "value": {"c": 4}}),
+            json!({"op": "add", "path": "/e", "value": 5}),
+        ];
+        assert_eq!(patch(&before, &after), expected);
+        assert_eq!(patch(&before, &before), Vec::<Value>::new());
+    }
+
+    #[test]
+    fn a_refusal_names_each_field() {
+        let errors = vec![diwan_api::FieldError::required(
+            "spec.parameters",
+            "must be given",
+        )];
+        let denied = Denied::Fields(diwan_api::FieldErrors(errors));
+        let review = json!({"request": {"uid": "u"}});
+        let answer = answer(&review, Err(denied));
+        let response = &answer["response"];
+        assert_eq!(
+            (&response["uid"], &response["allowed"]),
+            (&json!("u"), &json!(false))
+        );
+        assert_eq!(response["status"]["code"], 422);
+        let cause = &response["status"]["details"]["causes"][0];
+        assert_eq!(cause["field"], "spec.parameters");
+    }
+}

@@ -1,0 +1,8 @@
+//! What the controllers are connected to, on one machine and on a cluster alike: the crates that
+//! implement their ports.
+
+pub(crate) mod absences;
+pub(crate) mod early_stopper;
+pub(crate) mod observations;
+pub(crate) mod rules;
+pub(crate) mod suggester;

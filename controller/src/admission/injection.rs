@@ -1,0 +1,331 @@
+//! The collector of a trial's pod on a cluster: a container beside the trial, and the entry point
+//! through which the trial's own command runs. No shell, and no word of the command is changed.
+//!
+//! The collector stands first among the containers. The kubelet starts them in their order, and
+//! waits for the hook that puts the entry point into the pod before it starts the next; an init
+//! container would cost its own start and up to a second until its end is seen.
+
+use diwan_api::CollectorKind;
+use diwan_api::metadata::{
+    CONTAINER_METRICS_COLLECTOR, CONTAINER_METRICS_LOGGER, DEFAULT_LOG_PATH, DEFAULT_TFEVENT_PATH,
+};
+use diwan_api::metrics_collector::CollectorPlan;
+use serde_json::{Map, Value, json};
+
+use super::pod::{
+    MakeToken, VOLUME, add_named, entries, is_primary, metrics_folder, mutate_pod, plan,
+    primary_container, variables,
+};
+
+/// The container that `kubectl logs` and `exec` mean when they name none.
+const ANNOTATION_DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-container";
+/// On a pod whose metrics can't be collected: why.
+pub const ANNOTATION_NOT_COLLECTED: &str = "diwan.dev/not-collected";
+
+/// The volume in which the entry point lies, and where.
+const PROGRAM_VOLUME: &str = "diwan-entrypoint";
+const PROGRAM_FOLDER: &str = "/var/run/diwan";
+/// A user that every image may run as.
+const USER: i64 = 65532;
+
+/// What is put into pods.
+#[derive(Clone, Debug)]
+pub struct Injection {
+    /// The image of `diwan`.
+    pub image: String,
+    /// When it is pulled: `Always`, `IfNotPresent` or `Never`.
+    pub pull_policy: String,
+    /// Address of the DB manager, as pods reach it.
+    pub db_manager: String,
+}
+
+/// Prepares a pod of a trial as [`mutate_pod`] does, and puts the collector into it. Doing so twice
+/// changes nothing.
+pub fn inject(pod: &mut Value, injection: &Injection, make_token: Option<MakeToken<'_>>) {
+    mutate_pod(pod, make_token);
+    let Some(plan) = plan(pod).filter(|_| is_primary(pod)) else {
+        return;
+    };
+    let kind = plan.spec.kind();
+    let name = match kind {
+        CollectorKind::StdOut | CollectorKind::File => CONTAINER_METRICS_LOGGER,
+        CollectorKind::TensorFlowEvent | CollectorKind::PrometheusMetric => {
+            CONTAINER_METRICS_COLLECTOR
+        }
+        _ => return,
+    };
+    let is_there = |spec: &Map<String, Value>| {
+        entries(spec, "containers").any(|container| container["name"] == name)
+    };
+    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if is_there(spec) {
+        return;
+    }
+    let source = Source::of(&plan);
+    let Some(container) = primary_container(spec, &plan.primary_container) else {
+        return;
+    };
+    if entries(container, "command").next().is_none() {
+        let why = format!(
+            "container {} has no command, so its program is known to its image alone; write the \
+             command into the trial template",
+            plan.primary_container
+        );
+        annotate(pod, ANNOTATION_NOT_COLLECTED, &why);
+        return;
+    }
+    wrap(container, &source);
+    let main = plan.primary_container.clone();
+    let variables = variables(&plan, make_token);
+    let collector = collector(name, &plan, &source, injection, variables);
+    if let Some(containers) = spec.get_mut("containers").and_then(Value::as_array_mut) {
+        containers.insert(0, collector);
+    }
+    for volume in [PROGRAM_VOLUME, VOLUME] {
+        add_named(spec, "volumes", json!({"name": volume, "emptyDir": {}}));
+    }
+    annotate(pod, ANNOTATION_DEFAULT_CONTAINER, &main);
+}
+
+/// What the collector reads.
+struct Source {
+    /// The file or folder.
+    path: String,
+    /// The volume that trial and collector share.
+    folder: String,
+    /// The trial's output is copied to the file.
+    copied: bool,
+}
+
+impl Source {
+    fn of(plan: &CollectorPlan) -> Self {
+        let given = plan.spec.path().map(|path| path.path.clone());
+        let default = match plan.spec.kind() {
+            CollectorKind::TensorFlowEvent => DEFAULT_TFEVENT_PATH,
+            _ => DEFAULT_LOG_PATH,
+        };
+        let path = given.unwrap_or_else(|| default.to_owned());
+        let parent = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        let folder = metrics_folder(plan).or_else(|| parent(&path));
+        Self {
+            folder: folder.unwrap_or_default(),
+            path,
+            copied: plan.spec.kind() == CollectorKind::StdOut,
+        }
+    }
+}
+
+/// Lets the trial's command run through the entry point.
+fn wrap(container: &mut Map<String, Value>, source: &Source) {
+    let program = format!("{PROGRAM_FOLDER}/diwan-entrypoint");
+    let mut command = vec![json!(program), json!("wrap")];
+    command.extend([json!("--folder"), json!(source.folder)]);
+    if source.copied {
+        command.extend([json!("--output"), json!(source.path)]);
+    }
+    command.push(json!("--"));
+    command.extend(entries(container, "command").cloned());
+    container.insert("command".to_owned(), Value::Array(command));
+    let program = json!({
+        "name": PROGRAM_VOLUME, "mountPath": PROGRAM_FOLDER, "readOnly": true,
+    });
+    add_named(container, "volumeMounts", program);
+    let is_mounted = |mount: &Value| {
+        let path = mount["mountPath"].as_str().unwrap_or_default();
+        path.trim_end_matches('/') == source.folder
+    };
+    if !entries(container, "volumeMounts").any(is_mounted) {
+        let mount = json!({"name": VOLUME, "mountPath": source.folder});
+        add_named(container, "volumeMounts", mount);
+    }
+}
+
+fn collector(
+    name: &str,
+    plan: &CollectorPlan,
+    source: &Source,
+    injection: &Injection,
+    variables: Vec<Value>,
+) -> Value {
+    let plan = CollectorPlan {
+        // The controller looks at what is reported and ends the trial itself.
+        stop_rules: Vec::new(),
+        ..plan.clone()
+    };
+    let plan = serde_json::to_string(&plan).unwrap_or_default();
+    json!({
+        "name": name,
+        "image": injection.image,
+        "imagePullPolicy": injection.pull_policy,
+        "command": ["/diwan", "metrics-collector"],
+        "args": [
+            "-wrapped", "-s-db", injection.db_manager, "-path", source.path, "-plan", plan,
+        ],
+        "env": variables,
+        "lifecycle": {"postStart": {"exec": {"command": ["/diwan", "entrypoint", PROGRAM_FOLDER]}}},
+        "resources": {
+            "requests": {"cpu": "10m", "memory": "16Mi"},
+            "limits": {"memory": "128Mi"},
+        },
+        "securityContext": {
+            "runAsNonRoot": true,
+            "runAsUser": USER,
+            "allowPrivilegeEscalation": false,
+            "readOnlyRootFilesystem": true,
+            "capabilities": {"drop": ["ALL"]},
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "volumeMounts": [
+            {"name": PROGRAM_VOLUME, "mountPath": PROGRAM_FOLDER},
+            {"name": VOLUME, "mountPath": source.folder},
+        ],
+    })
+}
+
+fn annotate(pod: &mut Value, name: &str, value: &str) {
+    let Some(metadata) = pod.get_mut("metadata").and_then(Value::as_object_mut) else {
+        return;
+    };
+    let annotations = metadata.entry("annotations").or_insert_with(|| json!({}));
+    if let Some(annotations) = annotations.as_object_mut() {
+        annotations.entry(name).or_insert_with(|| json!(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diwan_api::metadata::ANNOTATION_METRICS_COLLECTOR;
+
+    use super::*;
+
+    fn pod(collector: &Value, command: &Value) -> Value {
+        let plan = json!({
+            "trial": "tune-b", "namespace": "team", "primaryContainer": "main",
+            "objective": "loss", "objectiveType": "minimize", "spec": collector,
+            "stopRules": [{"name": "loss", "value": "1", "comparison": "greater", "startStep": 1}],
+        });
+        json!({
+            "metadata": {"annotations": {ANNOTATION_METRICS_COLLECTOR: plan.to_string()}},
+            "spec": {"containers": [
+                {"name": "side"},
+                {"name": "main", "command": command, "args": ["--note", "it's $(HOME)"]},
+            ]}
+        })
+    }
+
+    fn injected(mut pod: Value) -> Value {
+        let injection = Injection {
+            image: "diwan:1".to_owned(),
+            pull_policy: "IfNotPresent".to_owned(),
+            db_manager: "db:6789".to_owned(),
+        };
+        let make_token = |_: &str, _: &str| "token".to_owned();
+        inject(&mut pod, &injection, Some(&make_token));
+        let once = pod.clone();
+        inject(&mut pod, &injection, Some(&make_token));
+        assert_eq!(pod, once, "doing so twice changes nothing");
+        pod
+    }
+
+    #[test]
+    fn the_collector_comes_first_and_the_command_is_kept_word_by_word() {
+        let pod = injected(pod(
+            &json!({"collector": {"kind": "StdOut"}}),
+            &json!(["python3", "a b.py"]),
+        ));
+        let containers = pod["spec"]["containers"].as_array().unwrap();
+        let names: Vec<_> = containers
+            .iter()
+            .map(|c| c["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, ["metrics-logger-and-collector", "side", "main"]);
+        assert_eq!(containers[1], json!({"name": "side"}));
+        let command = json!([
+            "/var/run/diwan/diwan-entrypoint",
+            "wrap",
+            "--folder",
+            "/var/log/katib",
+            "--output",
+            "/var/log/katib/metrics.log",
+            "--",
+            "python3",
+            "a b.py",
+        ]);
+        assert_eq!(containers[2]["command"], command);
+        assert_eq!(containers[2]["args"], json!(["--note", "it's $(HOME)"]));
+        assert_eq!(containers[0]["env"][2]["value"], "token");
+        let args = containers[0]["args"].as_array().unwrap();
+        let plan: Value = serde_json::from_str(args[6].as_str().unwrap()).unwrap();
+        assert_eq!(plan["trial"], "tune-b");
+        assert_eq!(
+            plan.get("stopRules")
+                .and_then(Value::as_array)
+                .map_or(0, Vec::len),
+            0
+        );
+        let default = &pod["metadata"]["annotations"][ANNOTATION_DEFAULT_CONTAINER];
+        assert_eq!(default, "main");
+        let volumes = json!([
+            {"name": "diwan-entrypoint", "emptyDir": {}}, {"name": "metrics-volume", "emptyDir": {}},
+        ]);
+        assert_eq!(pod["spec"]["volumes"], volumes);
+    }
+
+    #[test]
+    fn a_file_is_shared_and_output_is_left_alone() {
+        let pod = injected(pod(
+            &json!({
+                "collector": {"kind": "File"},
+                "source": {"fileSystemPath": {"path": "/data/run.log", "kind": "File"}}
+            }),
+            &json!(["run"]),
+        ));
+        let main = &pod["spec"]["containers"][2];
+        let command = json!([
+            "/var/run/diwan/diwan-entrypoint",
+            "wrap",
+            "--folder",
+            "/data",
+            "--",
+            "run"
+        ]);
+        assert_eq!(main["command"], command);
+        assert_eq!(main["volumeMounts"].as_array().map(Vec::len), Some(2));
+        let collector = &pod["spec"]["containers"][0];
+        assert_eq!(collector["volumeMounts"][1]["mountPath"], "/data");
+    }
+
+    #[test]
+    fn pods_without_a_collector_stay_as_they_are() {
+        for kind in ["Push", "None"] {
+            let before = pod(&json!({"collector": {"kind": kind}}), &json!(["run"]));
+            let after = injected(before.clone());
+            assert_eq!(
+                after["spec"]["containers"].as_array().map(Vec::len),
+                Some(2),
+                "{kind}"
+            );
+            assert_eq!(
+                after["spec"]["containers"][1]["command"],
+                json!(["run"]),
+                "{kind}"
+            );
+        }
+        let other = json!({"metadata": {}, "spec": {"containers": [{"name": "main"}]}});
+        assert_eq!(injected(other.clone()), other);
+    }
+
+    #[test]
+    fn a_command_that_only_the_image_knows_is_told() {
+        let pod = injected(pod(&json!({"collector": {"kind": "StdOut"}}), &json!([])));
+        let why = &pod["metadata"]["annotations"][ANNOTATION_NOT_COLLECTED];
+        assert!(
+            why.as_str()
+                .unwrap()
+                .contains("container main has no command")
+        );
+        assert_eq!(pod["spec"]["containers"].as_array().map(Vec::len), Some(2));
+    }
+}
