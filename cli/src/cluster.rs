@@ -23,7 +23,8 @@ use diwan_db_manager::{ObservationStore, TrialTokens, grpc, store};
 use diwan_suggestion::{
     EarlyStoppers, EarlyStoppingService, Services, Suggesters, SuggestionService,
 };
-use kube::{Client, Config};
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Api, Client, Config};
 use tokio::net::TcpListener;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -83,9 +84,12 @@ pub(crate) struct Flags {
     /// Where health is asked for: /healthz and /readyz
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:18080")]
     health_listen: SocketAddr,
-    /// The image of `diwan`, for the collectors of trials
+    /// The image of `diwan`, for the collectors of trials; by default that of this pod
     #[arg(long, value_name = "IMAGE", env = "DIWAN_IMAGE")]
-    image: String,
+    image: Option<String>,
+    /// The name of this pod
+    #[arg(long, value_name = "NAME", env = "POD_NAME")]
+    pod_name: Option<String>,
     /// When it is pulled: Always, `IfNotPresent` or Never
     #[arg(long, value_name = "POLICY", default_value = "IfNotPresent")]
     image_pull_policy: String,
@@ -160,7 +164,7 @@ impl Replica {
             client: self.client.clone(),
             rules: self.rules.clone(),
             injection: Arc::new(Injection {
-                image: self.flags.image.clone(),
+                image: self.image().await?,
                 pull_policy: self.flags.image_pull_policy.clone(),
                 db_manager: self.db_manager.clone(),
             }),
@@ -181,6 +185,21 @@ impl Replica {
         };
         self.tasks.spawn(keeper.run(shared, self.stop.clone()));
         Ok(())
+    }
+
+    /// The image that is put beside trials.
+    async fn image(&self) -> anyhow::Result<String> {
+        if let Some(image) = &self.flags.image {
+            return Ok(image.clone());
+        }
+        let name = self.flags.pod_name.as_deref();
+        let name = name.context("give the image of diwan by --image, or this pod's name")?;
+        let api = Api::<Pod>::namespaced(self.client.clone(), &self.namespace);
+        let describe = || format!("can't read pod {name} of namespace {}", self.namespace);
+        let pod = api.get(name).await.with_context(describe)?;
+        let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();
+        let image = containers.into_iter().find_map(|container| container.image);
+        image.context("this pod has no image; give one by --image")
     }
 
     async fn serve_algorithms(&self) -> anyhow::Result<()> {
