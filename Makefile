@@ -4,6 +4,7 @@
 #   make bench   figures, each beside its bare cost
 #   make bench-search  what the algorithms find, and what they cost; PEERS=1 beside Optuna and cmaes
 #   make lint    formatting, clippy, licences and dependencies, types of the web page
+#   make test-kubernetes  the same on a real Kubernetes of this tree's own (root)
 #   make kubernetes-up   a real one-node Kubernetes of this tree's own; kubernetes-down ends it
 #   make ui      build the web page that the binary carries
 
@@ -13,7 +14,7 @@ VENV := .venv
 TOOLS := .cache/tools
 
 .PHONY: help demo demo-stop test bench bench-search lint ui build python browser deny rust-lint rust-test web-test
-.PHONY: kubernetes-binaries kubernetes-up kubernetes-down
+.PHONY: test-kubernetes kubernetes-binaries kubernetes-up kubernetes-down
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -76,6 +77,10 @@ test: lint rust-test web-test
 
 rust-test: build python browser
 	cargo test --workspace --locked
+
+# A cluster of its own; needs root. CASES picks some: `make test-kubernetes CASES=killed`.
+test-kubernetes: build kubernetes-binaries
+	cargo test --locked -p diwan-tests --features kubernetes --test kubernetes -- $(CASES)
 
 web-test: ui
 	cd ui/web && npm test

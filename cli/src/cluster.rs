@@ -248,7 +248,8 @@ impl Replica {
 
     /// Runs the controllers for as long as the lease is held; whether it was lost.
     async fn lead(&self) -> bool {
-        let identity = identity();
+        // A container that is started again in its pod is alone there: it goes on at once.
+        let identity = self.flags.pod_name.clone().unwrap_or_else(identity);
         let mut election = Election::new(&self.client, &self.namespace, LEASE, &identity);
         tracing::info!(identity, "waiting for the lease");
         if !election.win(&self.stop).await {
@@ -382,7 +383,7 @@ fn address(flags: &Flags, namespace: &str) -> Address {
     }
 }
 
-/// No other replica's: a pod's name, or the machine's, and the process.
+/// No other replica's: the machine's name, the process, and when it started.
 fn identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     format!("{}-{}-{:x}", host.trim(), std::process::id(), started())

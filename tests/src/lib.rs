@@ -6,7 +6,9 @@
 // A test may fail on the spot.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+pub mod cluster;
 pub mod experiment;
+pub mod kubectl;
 pub mod process;
 pub mod up;
 

@@ -1,15 +1,16 @@
-//! A running `diwan up` with a data folder of its own, and `kubectl` against it.
+//! A running `diwan up` with a data folder of its own.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
 
-use crate::process::{Ran, run};
+use crate::kubectl::Kubectl;
+pub use crate::kubectl::{has_condition, is_completed};
 use crate::{diwan, path, wait_for};
 
 /// A running `diwan up`. It is stopped when the value goes.
@@ -20,7 +21,7 @@ pub struct Up {
     pub ui: String,
     pub db_manager: String,
     pub suggestion: String,
-    pub kubeconfig: PathBuf,
+    client: Kubectl,
 }
 
 impl Up {
@@ -31,12 +32,14 @@ impl Up {
 
     /// Starts with an empty data folder and further flags.
     pub fn with(arguments: &[&str]) -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("diwan-test-")
+            .tempdir()
+            .unwrap();
         let mut up = Self {
             child: None,
-            folder: tempfile::Builder::new()
-                .prefix("diwan-test-")
-                .tempdir()
-                .unwrap(),
+            client: Kubectl::new("", folder.path()),
+            folder,
             arguments: arguments
                 .iter()
                 .map(|&argument| argument.to_owned())
@@ -44,7 +47,6 @@ impl Up {
             ui: String::new(),
             db_manager: String::new(),
             suggestion: String::new(),
-            kubeconfig: PathBuf::new(),
         };
         up.launch();
         up
@@ -92,7 +94,7 @@ impl Up {
             } else if let Some(address) = line.strip_prefix("suggestion:") {
                 address.trim().clone_into(&mut self.suggestion);
             } else if let Some(file) = line.strip_prefix("export KUBECONFIG=") {
-                self.kubeconfig = PathBuf::from(file);
+                self.client.kubeconfig = PathBuf::from(file);
                 break;
             }
         }
@@ -119,62 +121,13 @@ impl Up {
         kill(pid, Signal::SIGINT).unwrap();
         wait_for("diwan up to stop", || child.try_wait().unwrap()).code()
     }
+}
 
-    /// A command that talks to this control plane.
-    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
-        let mut command = Command::new(program);
-        command
-            .env("KUBECONFIG", &self.kubeconfig)
-            .env("HOME", self.folder.path())
-            .env("PATH", path())
-            .stdin(Stdio::null());
-        command
-    }
+impl Deref for Up {
+    type Target = Kubectl;
 
-    /// Runs `kubectl` with the words of `arguments`.
-    #[track_caller]
-    pub fn kubectl(&self, arguments: &str) -> Ran {
-        run(self.command("kubectl").args(arguments.split_whitespace()))
-    }
-
-    /// Runs `kubectl … -f -` with this text as its input.
-    #[track_caller]
-    pub fn kubectl_with(&self, arguments: &str, input: &str) -> Ran {
-        let mut child = self
-            .command("kubectl")
-            .args(arguments.split_whitespace())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        child
-            .stdin
-            .take()
-            .unwrap()
-            .write_all(input.as_bytes())
-            .unwrap();
-        child.wait_with_output().unwrap().into()
-    }
-
-    /// An object as JSON; `Null` when there is none.
-    #[track_caller]
-    pub fn get(&self, namespace: &str, what: &str) -> Value {
-        let ran = self.kubectl(&format!("-n {namespace} get {what} -o json"));
-        if ran.code == Some(0) {
-            return serde_json::from_str(&ran.stdout).unwrap();
-        }
-        assert!(ran.stderr.contains("NotFound"), "{}", ran.stderr);
-        Value::Null
-    }
-
-    /// Waits until the experiment has succeeded or failed, and returns it.
-    #[track_caller]
-    pub fn completed(&self, namespace: &str, experiment: &str) -> Value {
-        wait_for(&format!("experiment {experiment} to complete"), || {
-            let object = self.get(namespace, &format!("experiment/{experiment}"));
-            is_completed(&object).then_some(object)
-        })
+    fn deref(&self) -> &Kubectl {
+        &self.client
     }
 }
 
@@ -185,18 +138,4 @@ impl Drop for Up {
         }
         let _ = self.stop();
     }
-}
-
-/// Whether an experiment has succeeded or failed.
-pub fn is_completed(experiment: &Value) -> bool {
-    has_condition(experiment, "Succeeded") || has_condition(experiment, "Failed")
-}
-
-/// Whether a condition of this type is True.
-pub fn has_condition(object: &Value, type_: &str) -> bool {
-    let conditions = object["status"]["conditions"].as_array();
-    conditions
-        .into_iter()
-        .flatten()
-        .any(|condition| condition["type"] == type_ && condition["status"] == "True")
 }

@@ -1,0 +1,207 @@
+//! A real Kubernetes of one node, made by `tests/kubernetes/cluster.sh`, with Diwan installed in it.
+
+use std::fs;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::kubectl::Kubectl;
+use crate::process::run;
+use crate::{diwan, root, wait_for};
+
+/// The namespace of the installation.
+pub const SYSTEM: &str = "kubeflow";
+/// The image of trials: a shell and its tools.
+pub const BUSYBOX: &str = "diwan.test/busybox:1";
+/// What `diwan` is linked against, which its image has to hold.
+const LIBRARIES: [&str; 4] = [
+    "/lib/x86_64-linux-gnu/libgcc_s.so.1",
+    "/lib/x86_64-linux-gnu/libm.so.6",
+    "/lib/x86_64-linux-gnu/libc.so.6",
+    "/lib64/ld-linux-x86-64.so.2",
+];
+
+/// The cluster. It ends when the value goes.
+pub struct Cluster {
+    folder: PathBuf,
+    client: Kubectl,
+}
+
+impl Cluster {
+    /// Starts it with images of what was built.
+    pub fn start() -> Self {
+        let folder = tempfile::Builder::new()
+            .prefix("diwan-cluster-")
+            .tempdir()
+            .unwrap()
+            .keep();
+        let cluster = Self {
+            client: Kubectl::new(folder.join("kubeconfig"), &folder),
+            folder,
+        };
+        cluster.script("cluster.sh", |command| {
+            command.arg("up").arg(&cluster.folder)
+        });
+        cluster.load_images();
+        cluster
+    }
+
+    /// Installs as the README says, with the image that was loaded, and waits until it serves.
+    pub fn install(&self) {
+        let install = root().join("tests/kubernetes/install");
+        self.kubectl(&format!("apply --server-side -k {}", install.display()))
+            .ok();
+        self.await_controller();
+        let flows = root().join("tests/kubernetes/flow-schema.yaml");
+        self.kubectl(&format!("apply -f {}", flows.display())).ok();
+    }
+
+    /// Waits until the controller has rolled out.
+    pub fn await_controller(&self) {
+        self.kubectl(&format!(
+            "-n {SYSTEM} rollout status deployment/diwan-controller --timeout=120s"
+        ))
+        .ok();
+    }
+
+    /// The pods of the controller.
+    pub fn controllers(&self) -> Vec<String> {
+        let pods = self.get(SYSTEM, "pods -l diwan.dev/component=controller");
+        names(&pods)
+    }
+
+    /// Kills the controller's process as a crash would. The kubelet starts it again.
+    pub fn kill_controller(&self) {
+        let pods = self.get(SYSTEM, "pods -l diwan.dev/component=controller");
+        let containers = pods["items"].as_array().into_iter().flatten();
+        let ids = containers.filter_map(|pod| {
+            let status = &pod["status"]["containerStatuses"][0];
+            status["containerID"]
+                .as_str()?
+                .strip_prefix("containerd://")
+        });
+        for id in ids {
+            let socket = "data/node/run/containerd/containerd.sock";
+            let mut kill = Command::new("ctr");
+            kill.arg("--address").arg(self.folder.join(socket));
+            kill.args(["-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id]);
+            // It may be dead already, and wait to be started again.
+            let _ = run(&mut kill);
+        }
+    }
+
+    /// Removes the controller's pods without a farewell, as when their node is lost.
+    pub fn remove_controller(&self) {
+        for pod in self.controllers() {
+            self.kubectl(&format!(
+                "-n {SYSTEM} delete pod {pod} --grace-period=0 --force"
+            ))
+            .ok();
+        }
+    }
+
+    /// Does something to a component: `stop`, `start`, `pause`, `resume`, `kill`.
+    pub fn component(&self, action: &str, component: &str) {
+        self.script("cluster.sh", |command| {
+            command.arg(action).arg(&self.folder).arg(component)
+        });
+    }
+
+    /// How many requests of the controller's the API server has answered.
+    pub fn requests(&self) -> u64 {
+        let metrics = self.kubectl("get --raw /metrics").ok();
+        let counted = metrics.lines().filter(|line| {
+            line.starts_with("apiserver_flowcontrol_dispatched_requests_total{")
+                && line.contains("flow_schema=\"diwan-controller\"")
+        });
+        let counts = counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
+        counts.sum::<f64>() as u64
+    }
+
+    fn load_images(&self) {
+        let program = self.folder.join("diwan");
+        let mut strip = Command::new("strip");
+        run(strip.arg("-o").arg(&program).arg(diwan())).ok();
+        let (image, trial) = (
+            self.folder.join("diwan.tar"),
+            self.folder.join("busybox.tar"),
+        );
+        self.script("image.sh", |command| {
+            command.arg("diwan.test/diwan:1").arg(&image);
+            command.arg(format!("{}=/diwan", program.display()));
+            command.args(LIBRARIES.map(|library| format!("{library}={library}")));
+            command.args(["--entrypoint", "/diwan"])
+        });
+        self.script("image.sh", |command| {
+            command.arg(BUSYBOX).arg(&trial);
+            command.args(["--busybox", "--folder", "/tmp"])
+        });
+        self.script("cluster.sh", |command| {
+            command.arg("load").arg(&self.folder).args([&image, &trial])
+        });
+        for file in [&program, &image, &trial] {
+            fs::remove_file(file).unwrap();
+        }
+    }
+
+    fn script(&self, name: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) {
+        let mut command = Command::new(root().join("tests/kubernetes").join(name));
+        arguments(&mut command);
+        run(&mut command).ok();
+    }
+
+    /// What the controller says, for people who look for what went wrong.
+    pub fn controller_log(&self) -> String {
+        let pods = self.kubectl(&format!("-n {SYSTEM} describe pods")).stdout;
+        let logs = format!("-n {SYSTEM} logs deployment/diwan-controller --tail=60");
+        let before = self.kubectl(&format!("{logs} --previous")).stdout;
+        format!("{pods}\n{before}\n{}", self.kubectl(&logs).stdout)
+    }
+
+    /// The folder of the cluster.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Waits until an object is as wanted.
+    pub fn await_object(
+        &self,
+        namespace: &str,
+        what: &str,
+        why: &str,
+        is_so: impl Fn(&Value) -> bool,
+    ) -> Value {
+        wait_for(why, || Some(self.get(namespace, what)).filter(&is_so))
+    }
+}
+
+impl Deref for Cluster {
+    type Target = Kubectl;
+
+    fn deref(&self) -> &Kubectl {
+        &self.client
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        let mut down = Command::new(root().join("tests/kubernetes/cluster.sh"));
+        let ran = run(down.arg("down").arg(&self.folder));
+        if ran.code == Some(0) {
+            let _ = fs::remove_dir_all(&self.folder);
+        } else {
+            eprintln!("the cluster did not end: {}{}", ran.stdout, ran.stderr);
+        }
+    }
+}
+
+/// The names of the objects in a list.
+pub fn names(list: &Value) -> Vec<String> {
+    let items = list["items"].as_array().into_iter().flatten();
+    items
+        .filter_map(|item| item["metadata"]["name"].as_str())
+        .map(str::to_owned)
+        .collect()
+}
