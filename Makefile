@@ -91,6 +91,7 @@ lint: rust-lint deny ui
 rust-lint: ui
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p diwan-tests --all-targets --features kubernetes --locked -- -D warnings
 
 deny: $(TOOLS)/bin/cargo-deny
 	$(TOOLS)/bin/cargo-deny --locked check licenses bans sources
