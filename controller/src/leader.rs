@@ -42,6 +42,8 @@ pub struct Election {
     identity: String,
     timing: Timing,
     seen: Option<Seen>,
+    /// As we last wrote it: enough to renew it without a look.
+    held: Option<Lease>,
 }
 
 /// The record as it was last seen to change.
@@ -70,6 +72,7 @@ impl Election {
             identity: identity.to_owned(),
             timing: Timing::default(),
             seen: None,
+            held: None,
         }
     }
 
@@ -130,6 +133,12 @@ impl Election {
 
     /// Looks at the record, and takes or renews it where that is due; whether it is ours now.
     async fn attempt(&mut self) -> kube::Result<bool> {
+        if let Some(mut lease) = self.held.take() {
+            lease.spec = Some(self.record(lease.spec.as_ref()));
+            if self.write(&lease).await? {
+                return Ok(true);
+            }
+        }
         let Some(mut lease) = self.api.get_opt(&self.name).await? else {
             let lease = Lease {
                 metadata: ObjectMeta {
@@ -138,7 +147,8 @@ impl Election {
                 },
                 spec: Some(self.record(None)),
             };
-            return won(self.api.create(&PostParams::default(), &lease).await);
+            let created = self.api.create(&PostParams::default(), &lease).await;
+            return self.won(created);
         };
         let spec = lease.spec.unwrap_or_default();
         let step = self.step(&spec, Instant::now());
@@ -146,9 +156,26 @@ impl Election {
             Step::Wait => return Ok(false),
             Step::Renew | Step::Take => self.record(Some(&spec)),
         });
-        // The resourceVersion in it makes sure that nobody else wrote meanwhile.
+        self.write(&lease).await
+    }
+
+    /// Writes the record, unless somebody else did since it was read; whether it is ours now.
+    async fn write(&mut self, lease: &Lease) -> kube::Result<bool> {
         let params = PostParams::default();
-        won(self.api.replace(&self.name, &params, &lease).await)
+        let written = self.api.replace(&self.name, &params, lease).await;
+        self.won(written)
+    }
+
+    /// A write that another came before is no error: the record is theirs.
+    fn won(&mut self, written: kube::Result<Lease>) -> kube::Result<bool> {
+        match written {
+            Ok(lease) => {
+                self.held = Some(lease);
+                Ok(true)
+            }
+            Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     fn step(&mut self, spec: &LeaseSpec, now: Instant) -> Step {
@@ -208,15 +235,6 @@ impl Election {
         if let Err(error) = released.await {
             tracing::warn!(lease = self.name, "can't give the lease back: {error}");
         }
-    }
-}
-
-/// A write that another came before is no error: the record is theirs.
-fn won(written: kube::Result<Lease>) -> kube::Result<bool> {
-    match written {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.code == 409 => Ok(false),
-        Err(error) => Err(error),
     }
 }
 

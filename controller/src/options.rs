@@ -38,6 +38,9 @@ impl Options {
     pub fn cluster() -> Self {
         Self {
             metrics_grace: Duration::from_secs(10),
+            status_interval: Duration::from_millis(500),
+            // Longer than an image that is there takes to start: looking costs a request.
+            start_grace: Duration::from_secs(5),
             ..Self::default()
         }
     }

@@ -45,6 +45,8 @@ const FOREVER: Duration = Duration::from_hours(24 * 365);
 const BEGINNING: Duration = Duration::from_millis(100);
 /// How long a stopped process may take to end.
 const FAREWELL: Duration = Duration::from_mins(1);
+/// The least time between two reports while the trial runs.
+const GATHERING: Duration = Duration::from_millis(250);
 /// Beside the metrics: how far they were reported.
 const JOURNAL: &str = ".diwan-metrics-collector.json";
 
@@ -103,12 +105,14 @@ pub async fn run<M: Manager>(
     let kind = plan.spec.kind();
     let path = PathBuf::from(&flags.path);
     let folder = marks_folder(flags);
+    let (sender, ended) = watch::channel(false);
     let sink = Watched {
         inner: Journal::open(manager, folder.join(JOURNAL)),
         rules: Mutex::new((rules, None)),
         stop: Notify::new(),
+        ended: ended.clone(),
+        last: Mutex::new(None),
     };
-    let (sender, ended) = watch::channel(false);
     let collecting = collect_all(flags, &path, ended.clone(), &sink);
     let echoing = async {
         if matches!(kind, CollectorKind::StdOut | CollectorKind::File) {
@@ -320,6 +324,24 @@ struct Watched<S> {
     /// The rules, and up to where of which source they were tested.
     rules: Mutex<(StopRules, Option<(String, u64)>)>,
     stop: Notify,
+    /// Whether the trial is over, and nothing is to be waited for any more.
+    ended: watch::Receiver<bool>,
+    /// When the last report was sent.
+    last: Mutex<Option<Instant>>,
+}
+
+impl<S> Watched<S> {
+    /// Lets lines gather where reports follow each other fast: a call for each line would be most of
+    /// what a collector costs.
+    async fn gather(&self) {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(last) = last else { return };
+        let mut ended = self.ended.clone();
+        tokio::select! {
+            () = tokio::time::sleep_until(last + GATHERING) => {}
+            _ = ended.wait_for(|ended| *ended) => {}
+        }
+    }
 }
 
 #[async_trait]
@@ -350,6 +372,9 @@ impl<S: Sink> Sink for Watched<S> {
                 }
             }
         }
-        self.inner.report(batch).await
+        let reported = self.inner.report(batch).await;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.gather().await;
+        reported
     }
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::kubectl::Kubectl;
 use crate::process::run;
-use crate::{diwan, root, wait_for};
+use crate::{programs, root, wait_for};
 
 /// The namespace of the installation.
 pub const SYSTEM: &str = "kubeflow";
@@ -41,7 +41,7 @@ impl Cluster {
             client: Kubectl::new(folder.join("kubeconfig"), &folder),
             folder,
         };
-        cluster.script("cluster.sh", |command| {
+        Self::script("cluster.sh", |command| {
             command.arg("up").arg(&cluster.folder)
         });
         cluster.load_images();
@@ -104,7 +104,7 @@ impl Cluster {
 
     /// Does something to a component: `stop`, `start`, `pause`, `resume`, `kill`.
     pub fn component(&self, action: &str, component: &str) {
-        self.script("cluster.sh", |command| {
+        Self::script("cluster.sh", |command| {
             command.arg(action).arg(&self.folder).arg(component)
         });
     }
@@ -121,32 +121,39 @@ impl Cluster {
     }
 
     fn load_images(&self) {
-        let program = self.folder.join("diwan");
-        let mut strip = Command::new("strip");
-        run(strip.arg("-o").arg(&program).arg(diwan())).ok();
+        let strip = |name: &str| {
+            let stripped = self.folder.join(name);
+            let mut strip = Command::new("strip");
+            run(strip.arg("-o").arg(&stripped).arg(programs().join(name))).ok();
+            stripped
+        };
+        let programs = ["diwan", "diwan-metrics-collector"].map(strip);
         let (image, trial) = (
             self.folder.join("diwan.tar"),
             self.folder.join("busybox.tar"),
         );
-        self.script("image.sh", |command| {
+        Self::script("image.sh", |command| {
             command.arg("diwan.test/diwan:1").arg(&image);
-            command.arg(format!("{}=/diwan", program.display()));
+            for program in &programs {
+                let name = program.file_name().unwrap().display();
+                command.arg(format!("{}=/{name}", program.display()));
+            }
             command.args(LIBRARIES.map(|library| format!("{library}={library}")));
             command.args(["--entrypoint", "/diwan"])
         });
-        self.script("image.sh", |command| {
+        Self::script("image.sh", |command| {
             command.arg(BUSYBOX).arg(&trial);
             command.args(["--busybox", "--folder", "/tmp"])
         });
-        self.script("cluster.sh", |command| {
+        Self::script("cluster.sh", |command| {
             command.arg("load").arg(&self.folder).args([&image, &trial])
         });
-        for file in [&program, &image, &trial] {
+        for file in programs.iter().chain([&image, &trial]) {
             fs::remove_file(file).unwrap();
         }
     }
 
-    fn script(&self, name: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) {
+    fn script(name: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) {
         let mut command = Command::new(root().join("tests/kubernetes").join(name));
         arguments(&mut command);
         run(&mut command).ok();

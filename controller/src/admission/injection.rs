@@ -159,7 +159,7 @@ fn collector(
         "name": name,
         "image": injection.image,
         "imagePullPolicy": injection.pull_policy,
-        "command": ["/diwan", "metrics-collector"],
+        "command": ["/diwan-metrics-collector"],
         "args": [
             "-wrapped", "-s-db", injection.db_manager, "-path", source.path, "-plan", plan,
         ],
