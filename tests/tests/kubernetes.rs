@@ -3,7 +3,8 @@
 //!
 //!   cargo test -p diwan-tests --features kubernetes --test kubernetes -- [CASE...]
 
-#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail on the spot
+// A test may fail on the spot; this one is a program that prints how far it is.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,8 +18,11 @@ use diwan_tests::kubectl::has_condition;
 use diwan_tests::wait_for;
 use serde_json::Value;
 
-/// What is tried, in this order.
-const CASES: [(&str, fn(&Cluster)); 13] = [
+/// What is tried.
+type Case = (&'static str, fn(&Cluster));
+
+/// In this order.
+const CASES: [Case; 13] = [
     ("an experiment runs from its YAML to its best trial", runs),
     ("what is wrong with a file is said field by field", refuses),
     (
@@ -101,11 +105,11 @@ fn trials(cluster: &Cluster, experiment: &str) -> Vec<Value> {
 }
 
 fn condition(object: &Value, type_: &str) -> String {
-    let conditions = object["status"]["conditions"]
+    let mut conditions = object["status"]["conditions"]
         .as_array()
         .into_iter()
         .flatten();
-    let found = conditions.filter(|c| c["type"] == type_).next_back();
+    let found = conditions.rfind(|c| c["type"] == type_);
     found.map_or_else(String::new, |c| {
         c["message"].as_str().unwrap_or_default().to_owned()
     })
@@ -223,7 +227,8 @@ fn template(cluster: &Cluster) {
          containers:\n      - name: main\n        image: {BUSYBOX}\n        command: [sh, -c, 'test \
          \"${{trialParameters.name}}\" = \"$KATIB_TRIAL_NAME\" && echo loss=${{trialParameters.x}}']\n"
     );
-    let indented: String = job.lines().map(|line| format!("      {line}\n")).collect();
+    let lines: Vec<&str> = job.lines().collect();
+    let indented = format!("      {}\n", lines.join("\n      "));
     let map = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: templates\n  namespace: default\n  labels: \
          {{katib.kubeflow.org/component: trial-templates}}\ndata:\n  job.yaml: |\n{indented}"
