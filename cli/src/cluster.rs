@@ -44,6 +44,8 @@ use webhook_configuration::Address;
 const FIELD_MANAGER: &str = "diwan-controller";
 /// The Lease of the replica that runs the controllers.
 const LEASE: &str = "diwan-controller";
+/// The container of the controller in its pod.
+const CONTAINER: &str = "controller";
 /// How often the certificates are looked after.
 const LOOK_AFTER: Duration = Duration::from_secs(10);
 /// Where a pod finds its own namespace.
@@ -198,7 +200,13 @@ impl Replica {
         let describe = || format!("can't read pod {name} of namespace {}", self.namespace);
         let pod = api.get(name).await.with_context(describe)?;
         let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();
-        let image = containers.into_iter().find_map(|container| container.image);
+        // Others may have been put in front of ours.
+        let ours = containers
+            .iter()
+            .find(|container| container.name == CONTAINER);
+        let image = ours
+            .or(containers.first())
+            .and_then(|container| container.image.clone());
         image.context("this pod has no image; give one by --image")
     }
 
@@ -333,7 +341,8 @@ impl Keeper {
     ) -> anyhow::Result<()> {
         let now = authority::shared(&self.client, &self.namespace, Some(shared)).await?;
         // First the API server trusts, then the certificate changes.
-        if *told != now.bundle() {
+        let current = webhook_configuration::is_current(&self.client, &now.bundle()).await?;
+        if *told != now.bundle() || !current {
             webhook_configuration::apply(&self.client, &self.address, &now.bundle())
                 .await
                 .context("can't tell the API server of the webhooks")?;

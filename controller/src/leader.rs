@@ -86,10 +86,14 @@ impl Election {
     /// Waits until the Lease is held; false when told to stop first.
     pub async fn win(&mut self, stop: &CancellationToken) -> bool {
         loop {
-            match self.attempt().await {
-                Ok(true) => return true,
-                Ok(false) => {}
-                Err(error) => tracing::warn!(lease = self.name, "{error}"),
+            let limit = self.timing.renew_within;
+            let attempt = tokio::time::timeout(limit, self.attempt());
+            match stop.run_until_cancelled(attempt).await {
+                None => return false,
+                Some(Ok(Ok(true))) => return true,
+                Some(Ok(Ok(false))) => {}
+                Some(Ok(Err(error))) => tracing::warn!(lease = self.name, "{error}"),
+                Some(Err(_)) => tracing::warn!(lease = self.name, "the API server does not answer"),
             }
             if stop
                 .run_until_cancelled(sleep(self.timing.period))
@@ -115,8 +119,10 @@ impl Election {
                 return;
             }
             let left = self.timing.renew_within.saturating_sub(renewed.elapsed());
+            // Others count from the write, which may be long before its answer.
+            let begun = Instant::now();
             match tokio::time::timeout(left, self.attempt()).await {
-                Ok(Ok(true)) => renewed = Instant::now(),
+                Ok(Ok(true)) => renewed = begun,
                 Ok(Ok(false)) => {
                     tracing::warn!(lease = self.name, "somebody else has taken the lease");
                     return;
@@ -232,8 +238,12 @@ impl Election {
             }
             Ok::<(), kube::Error>(())
         };
-        if let Err(error) = released.await {
-            tracing::warn!(lease = self.name, "can't give the lease back: {error}");
+        match tokio::time::timeout(self.timing.renew_within, released).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(lease = self.name, "can't give the lease back: {error}");
+            }
+            Err(_) => tracing::warn!(lease = self.name, "can't give the lease back in time"),
         }
     }
 }

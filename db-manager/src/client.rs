@@ -18,6 +18,10 @@ use crate::grpc::{BATCH_KEY, NAMESPACE_KEY, TOKEN_KEY};
 
 /// How many rows one call carries at most.
 const ROWS_PER_CALL: usize = 10_000;
+/// How long a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a call may take; one that takes longer is made again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// The wait after the first failure; doubled after each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait between two tries.
@@ -81,6 +85,11 @@ impl Client {
         let endpoint = Endpoint::from_shared(url).map_err(|error| refused(error.to_string()))?;
         let namespace = namespace.map(str::parse).transpose();
         let namespace = namespace.map_err(|_| refused("the namespace is not ascii".to_owned()))?;
+        // A server whose machine is gone says nothing at all.
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(ANSWER_WITHIN)
+            .tcp_nodelay(true);
         let inner = DbManagerClient::new(endpoint.connect_lazy());
         Ok(Self {
             inner,

@@ -45,9 +45,14 @@ impl TrialTokens {
         SystemRandom::new()
             .fill(&mut secret)
             .map_err(|_| io::Error::other("the system gives no random bytes"))?;
+        // Whole or not at all, also when the power goes.
+        let new = path.with_extension("new");
         let mut options = OpenOptions::new();
-        let file = options.write(true).create_new(true).mode(0o600).open(path);
-        file?.write_all(&secret)?;
+        let file = options.write(true).create(true).truncate(true).mode(0o600);
+        let mut file = file.open(&new)?;
+        file.write_all(&secret)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
         Ok(Self::new(&secret))
     }
 

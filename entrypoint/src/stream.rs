@@ -4,19 +4,10 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write};
 
-use crate::sys;
-
 /// How much is read at a time.
 const CHUNK: usize = 64 * 1024;
 /// A line that is longer is copied in parts.
 const LONGEST_LINE: usize = 1024 * 1024;
-
-/// Whether there may be more to copy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    More,
-    Ended,
-}
 
 /// A stream that is read here and written by the program.
 pub(crate) struct Stream {
@@ -41,22 +32,16 @@ impl Stream {
         self.reader.as_ref()
     }
 
-    /// Whether something can be read, or the end be seen, without waiting.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.reader.as_ref().is_some_and(sys::is_readable)
-    }
-
-    /// Passes on what is there.
-    pub(crate) fn copy(&mut self, copy: Option<&mut File>) -> Outcome {
+    /// Passes on what is there; returns how much that was, which is nothing at the end.
+    pub(crate) fn copy(&mut self, copy: Option<&mut File>) -> usize {
         let Some(reader) = &mut self.reader else {
-            return Outcome::Ended;
+            return 0;
         };
         let mut bytes = vec![0; CHUNK];
         match reader.read(&mut bytes) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Outcome::More,
             Ok(0) | Err(_) => {
                 self.reader = None;
-                Outcome::Ended
+                0
             }
             Ok(count) => {
                 let bytes = &bytes[..count];
@@ -67,7 +52,7 @@ impl Stream {
                     pass_on(io::stderr(), bytes)
                 };
                 self.keep(bytes, copy);
-                Outcome::More
+                count
             }
         }
     }

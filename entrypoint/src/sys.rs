@@ -49,6 +49,8 @@ const PR_SET_DUMPABLE: c_int = 4;
 const IN_CREATE: c_uint = 0x100;
 const IN_MOVED_TO: c_uint = 0x80;
 const POLLIN: c_short = 1;
+const FIONREAD: c_ulong = 0x541b;
+const FOR_EVER: c_int = -1;
 /// The origin of signals that the kernel sends, such as those of keys of a terminal.
 const SI_KERNEL: c_int = 0x80;
 /// Size of the kernel's `signalfd_siginfo`.
@@ -142,6 +144,7 @@ unsafe extern "C" {
     fn signalfd(fd: c_int, set: *const SignalSet, flags: c_int) -> c_int;
     fn inotify_init1(flags: c_int) -> c_int;
     fn inotify_add_watch(fd: c_int, path: *const c_char, mask: c_uint) -> c_int;
+    fn ioctl(fd: c_int, request: c_ulong, ...) -> c_int;
     fn poll(entries: *mut PollEntry, count: c_ulong, timeout: c_int) -> c_int;
     fn setgroups(count: usize, groups: *const c_uint) -> c_int;
     fn setgid(gid: c_uint) -> c_int;
@@ -426,17 +429,17 @@ pub(crate) fn discard(mut file: &File) {
     while file.read(&mut bytes).is_ok_and(|count| count > 0) {}
 }
 
+/// How many bytes can be read of a pipe without waiting.
+pub(crate) fn waiting_bytes(pipe: Option<&File>) -> usize {
+    let Some(pipe) = pipe else { return 0 };
+    let mut count: c_int = 0;
+    // SAFETY: the descriptor is open; the number is written to a local variable.
+    let done = unsafe { ioctl(pipe.as_raw_fd(), FIONREAD, &raw mut count) };
+    if done < 0 { 0 } else { count as usize }
+}
+
 /// Waits until one of the files can be read; says which can.
 pub(crate) fn wait_readable(files: &[&File]) -> Vec<bool> {
-    poll_files(files, -1)
-}
-
-/// Whether a file can be read without waiting.
-pub(crate) fn is_readable(file: &File) -> bool {
-    poll_files(&[file], 0) == [true]
-}
-
-fn poll_files(files: &[&File], timeout: c_int) -> Vec<bool> {
     let entry = |file: &&File| PollEntry {
         fd: file.as_raw_fd(),
         events: POLLIN,
@@ -444,7 +447,7 @@ fn poll_files(files: &[&File], timeout: c_int) -> Vec<bool> {
     };
     let mut entries: Vec<PollEntry> = files.iter().map(entry).collect();
     // SAFETY: the array has the layout of the C library and its length is passed.
-    unsafe { poll(entries.as_mut_ptr(), entries.len() as c_ulong, timeout) };
+    unsafe { poll(entries.as_mut_ptr(), entries.len() as c_ulong, FOR_EVER) };
     entries.iter().map(|entry| entry.found != 0).collect()
 }
 

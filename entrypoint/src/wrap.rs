@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use crate::launch;
 use crate::lock;
 use crate::record::now;
-use crate::stream::{Outcome, Stream};
+use crate::stream::Stream;
 use crate::sys::{self, Ended, SIGCHLD, SIGTERM, SignalSet};
 
 /// The record.
@@ -166,7 +166,14 @@ impl Running {
         // What the program left in the background may hold the streams open for ever; what is in
         // them now is all that counts, as without this wrapper.
         for stream in &mut self.streams {
-            while stream.is_ready() && stream.copy(self.copy.as_mut()) == Outcome::More {}
+            let mut left = sys::waiting_bytes(stream.file());
+            while left > 0 {
+                let count = stream.copy(self.copy.as_mut());
+                if count == 0 {
+                    break;
+                }
+                left = left.saturating_sub(count);
+            }
             stream.finish(self.copy.as_mut());
         }
         ended

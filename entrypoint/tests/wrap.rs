@@ -210,6 +210,16 @@ fn what_is_left_in_the_background_holds_nothing_up() {
 }
 
 #[test]
+fn what_goes_on_writing_in_the_background_holds_nothing_up() {
+    let volume = Volume::new();
+    let mut command = volume.command(&["sh", "-c", "yes & echo loss=1"]);
+    command.stdout(Stdio::null());
+    assert!(command.status().unwrap().success());
+    assert!(volume.copy().lines().any(|line| line == "loss=1"));
+    assert_eq!(volume.record(), ["start", "exit 0 0"]);
+}
+
+#[test]
 fn a_program_that_cannot_start_is_named() {
     let volume = Volume::new();
     let output = volume.run(&["no-such-program", "x"]);

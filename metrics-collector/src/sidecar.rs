@@ -45,6 +45,8 @@ const FOREVER: Duration = Duration::from_hours(24 * 365);
 const BEGINNING: Duration = Duration::from_millis(100);
 /// How long a stopped process may take to end.
 const FAREWELL: Duration = Duration::from_mins(1);
+/// A report of so many rows is worth its call.
+const MANY: usize = 1_000;
 /// The least time between two reports while the trial runs.
 const GATHERING: Duration = Duration::from_millis(250);
 /// Beside the metrics: how far they were reported.
@@ -119,9 +121,15 @@ pub async fn run<M: Manager>(
             copy(&path, ended.clone(), echo).await;
         }
     };
+    // Of a wrapped trial: how many of its runs are over.
+    let mut judged = None;
     let waiting = async {
         let end = if flags.wrapped {
-            wait_wrapped(flags, &Wrapped::new(&folder), &sink.stop, leave).await
+            let waited = wait_wrapped(flags, &Wrapped::new(&folder), &sink.stop, leave).await;
+            waited.and_then(|(runs, end)| {
+                judged = Some(runs);
+                end.map_err(SidecarError::Processes)
+            })
         } else {
             tokio::select! {
                 end = wait(flags, processes, &sink.stop) => end,
@@ -134,10 +142,9 @@ pub async fn run<M: Manager>(
     };
     let (outcome, (), end) = tokio::join!(collecting, echoing, waiting);
     // What is reported counts as taken note of, whichever way the trial ended.
-    if flags.wrapped
+    if let Some(runs) = judged
         && outcome.is_ok()
-        && !matches!(end, Err(SidecarError::Left))
-        && let Err(error) = Wrapped::new(&folder).take_note()
+        && let Err(error) = Wrapped::new(&folder).take_note(runs)
     {
         tracing::warn!("{}: {error}", folder.display());
     }
@@ -202,14 +209,15 @@ pub fn marks_folder(flags: &Flags) -> PathBuf {
     }
 }
 
-/// Waits for the end of a wrapped trial, and stops it when told. Until it begins there is no limit
+/// Waits for the end of a wrapped trial, and stops it when told; returns how often the program has
+/// run, and how that ended. Until it begins there is no limit
 /// but the flags': an image may take long to come.
 async fn wait_wrapped(
     flags: &Flags,
     trial: &Wrapped,
     stop: &Notify,
     leave: impl Future<Output = ()>,
-) -> Result<End, SidecarError> {
+) -> Result<(usize, Result<End, String>), SidecarError> {
     let begin = Instant::now();
     let failed = SidecarError::Processes;
     let mut deadline = flags.timeout.map(|timeout| begin + timeout);
@@ -218,8 +226,8 @@ async fn wait_wrapped(
     let mut leaving = false;
     loop {
         let state = trial.state().map_err(|error| failed(error.to_string()))?;
-        if let State::Ended(end) = state {
-            return end.map_err(failed);
+        if let State::Ended(runs, end) = state {
+            return Ok((runs, end));
         }
         if leaving {
             return Err(SidecarError::Left);
@@ -374,7 +382,9 @@ impl<S: Sink> Sink for Watched<S> {
         }
         let reported = self.inner.report(batch).await;
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.gather().await;
+        if batch.rows.len() < MANY {
+            self.gather().await;
+        }
         reported
     }
 }

@@ -176,9 +176,22 @@ fn a_pod_as_katib_makes_it_is_collected() {
     let manager = DbManager::start();
     let pod = Pod::start();
     let address = manager.address.to_string();
-    let script = "echo start; echo loss=0.5 acc=1; sleep 1.5; echo loss=0.25";
-    let mut trial = pod.trial(script).spawn().unwrap();
-    let collected = run(&mut collector(&pod, &[], "t1", &address));
+    let go = pod.folder.path().join("go");
+    let script = format!(
+        "echo start; echo loss=0.5 acc=1; until test -e {}; do sleep 0.05; done; echo loss=0.25",
+        go.display()
+    );
+    let mut trial = pod.trial(&script).spawn().unwrap();
+    let collecting = collector(&pod, &[], "t1", &address)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the first rows", || {
+        (manager.rows("t1").len() == 2).then_some(())
+    });
+    fs::write(go, "").unwrap();
+    let collected: Ran = collecting.wait_with_output().unwrap().into();
     assert!(trial.wait().unwrap().success());
     assert_eq!(collected.ok(), "start\nloss=0.5 acc=1\nloss=0.25\n");
     assert_eq!(manager.rows("t1"), ["loss=0.5", "acc=1", "loss=0.25"]);
@@ -189,8 +202,20 @@ fn a_failed_trial_fails_its_pod_and_keeps_its_rows() {
     let manager = DbManager::start();
     let pod = Pod::start();
     let address = manager.address.to_string();
-    let mut trial = pod.trial("echo loss=0.5; sleep 1; exit 3").spawn().unwrap();
-    let collected: Ran = run(&mut collector(&pod, &[], "t2", &address));
+    let go = pod.folder.path().join("go");
+    let script = format!(
+        "echo loss=0.5; until test -e {}; do sleep 0.05; done; exit 3",
+        go.display()
+    );
+    let mut trial = pod.trial(&script).spawn().unwrap();
+    let collecting = collector(&pod, &[], "t2", &address)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    wait_for("the row", || (!manager.rows("t2").is_empty()).then_some(()));
+    fs::write(go, "").unwrap();
+    let collected: Ran = collecting.wait_with_output().unwrap().into();
     assert!(!trial.wait().unwrap().success());
     let problem = collected.err();
     assert!(

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
@@ -32,6 +32,8 @@ pub(super) const MUTATE_EXPERIMENT: &str = "/mutate-experiment";
 pub(super) const VALIDATE_EXPERIMENT: &str = "/validate-experiment";
 pub(super) const MUTATE_POD: &str = "/mutate-pod";
 
+/// A review holds an object twice; etcd's limit for one is smaller.
+const LARGEST_REVIEW: usize = 16 << 20;
 /// How many connections may wait to be served.
 const BACKLOG: usize = 64;
 
@@ -60,6 +62,7 @@ impl Webhooks {
             .route(MUTATE_EXPERIMENT, post(mutate_an_experiment))
             .route(VALIDATE_EXPERIMENT, post(validate_an_experiment))
             .route(MUTATE_POD, post(mutate_a_pod))
+            .layer(DefaultBodyLimit::max(LARGEST_REVIEW))
             .with_state(Arc::new(self));
         let config = ServerConfig::builder()
             .with_no_client_auth()
@@ -104,7 +107,8 @@ async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value>
     let before = &review["request"]["object"];
     let mut after = before.clone();
     let token = |namespace: &str, trial: &str| app.tokens.token(namespace, trial);
-    inject(&mut after, &app.injection, Some(&token));
+    let namespace = review["request"]["namespace"].as_str().unwrap_or_default();
+    inject(&mut after, namespace, &app.injection, Some(&token));
     Json(answer(&review, Ok(patch(before, &after))))
 }
 

@@ -69,26 +69,9 @@ impl Address {
 pub(super) async fn apply(client: &Client, address: &Address, bundle: &str) -> kube::Result<()> {
     let bundle = encoded(bundle);
     let params = PatchParams::apply(FIELD_MANAGER).force();
-    let bodies = [
-        (
-            "MutatingWebhookConfiguration",
-            "mutatingwebhookconfigurations",
-            mutating(address, &bundle),
-        ),
-        (
-            "ValidatingWebhookConfiguration",
-            "validatingwebhookconfigurations",
-            validating(address, &bundle),
-        ),
-    ];
-    for (kind, plural, webhooks) in bodies {
-        let resource = ApiResource {
-            group: "admissionregistration.k8s.io".to_owned(),
-            version: "v1".to_owned(),
-            api_version: "admissionregistration.k8s.io/v1".to_owned(),
-            kind: kind.to_owned(),
-            plural: plural.to_owned(),
-        };
+    let bodies = [mutating(address, &bundle), validating(address, &bundle)];
+    for ((kind, plural), webhooks) in KINDS.into_iter().zip(bodies) {
+        let resource = resource(kind, plural);
         let mut object = DynamicObject::new(NAME, &resource);
         object.types = Some(TypeMeta {
             api_version: resource.api_version.clone(),
@@ -99,6 +82,50 @@ pub(super) async fn apply(client: &Client, address: &Address, bundle: &str) -> k
         api.patch(NAME, &params, &Patch::Apply(&object)).await?;
     }
     Ok(())
+}
+
+/// Whether both configurations are there and trust these authorities.
+pub(super) async fn is_current(client: &Client, bundle: &str) -> kube::Result<bool> {
+    let bundle = encoded(bundle);
+    let trusts = |webhooks: &Value| {
+        let webhooks = webhooks.as_array();
+        webhooks.is_some_and(|webhooks| {
+            !webhooks.is_empty()
+                && webhooks
+                    .iter()
+                    .all(|webhook| webhook["clientConfig"]["caBundle"] == bundle)
+        })
+    };
+    for (kind, plural) in KINDS {
+        let api = Api::<DynamicObject>::all_with(client.clone(), &resource(kind, plural));
+        let found = api.get_opt(NAME).await?;
+        if !found.is_some_and(|object| trusts(&object.data["webhooks"])) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The two kinds of configuration, and how the API server calls them.
+const KINDS: [(&str, &str); 2] = [
+    (
+        "MutatingWebhookConfiguration",
+        "mutatingwebhookconfigurations",
+    ),
+    (
+        "ValidatingWebhookConfiguration",
+        "validatingwebhookconfigurations",
+    ),
+];
+
+fn resource(kind: &str, plural: &str) -> ApiResource {
+    ApiResource {
+        group: "admissionregistration.k8s.io".to_owned(),
+        version: "v1".to_owned(),
+        api_version: "admissionregistration.k8s.io/v1".to_owned(),
+        kind: kind.to_owned(),
+        plural: plural.to_owned(),
+    }
 }
 
 fn mutating(address: &Address, bundle: &str) -> Value {

@@ -40,8 +40,17 @@ pub struct Injection {
 }
 
 /// Prepares a pod of a trial as [`mutate_pod`] does, and puts the collector into it. Doing so twice
-/// changes nothing.
-pub fn inject(pod: &mut Value, injection: &Injection, make_token: Option<MakeToken<'_>>) {
+/// changes nothing. A pod of another namespace than the trial's is left as it is: anybody may write
+/// a trial's name on a pod, but not its token.
+pub fn inject(
+    pod: &mut Value,
+    namespace: &str,
+    injection: &Injection,
+    make_token: Option<MakeToken<'_>>,
+) {
+    if plan(pod).is_some_and(|plan| plan.namespace != namespace) {
+        return;
+    }
     mutate_pod(pod, make_token);
     let Some(plan) = plan(pod).filter(|_| is_primary(pod)) else {
         return;
@@ -77,14 +86,21 @@ pub fn inject(pod: &mut Value, injection: &Injection, make_token: Option<MakeTok
         return;
     }
     wrap(container, &source);
+    let shared = mount_at(container, &source.folder);
+    let is_ours = shared.as_ref().is_some_and(|mount| mount["name"] == VOLUME);
     let main = plan.primary_container.clone();
     let variables = variables(&plan, make_token);
-    let collector = collector(name, &plan, &source, injection, variables);
+    let collector = collector(name, &plan, &source, shared, injection, variables);
     if let Some(containers) = spec.get_mut("containers").and_then(Value::as_array_mut) {
         containers.insert(0, collector);
     }
-    for volume in [PROGRAM_VOLUME, VOLUME] {
-        add_named(spec, "volumes", json!({"name": volume, "emptyDir": {}}));
+    add_named(
+        spec,
+        "volumes",
+        json!({"name": PROGRAM_VOLUME, "emptyDir": {}}),
+    );
+    if is_ours {
+        add_named(spec, "volumes", json!({"name": VOLUME, "emptyDir": {}}));
     }
     annotate(pod, ANNOTATION_DEFAULT_CONTAINER, &main);
 }
@@ -132,20 +148,26 @@ fn wrap(container: &mut Map<String, Value>, source: &Source) {
         "name": PROGRAM_VOLUME, "mountPath": PROGRAM_FOLDER, "readOnly": true,
     });
     add_named(container, "volumeMounts", program);
-    let is_mounted = |mount: &Value| {
-        let path = mount["mountPath"].as_str().unwrap_or_default();
-        path.trim_end_matches('/') == source.folder
-    };
-    if !entries(container, "volumeMounts").any(is_mounted) {
+    if mount_at(container, &source.folder).is_none() {
         let mount = json!({"name": VOLUME, "mountPath": source.folder});
         add_named(container, "volumeMounts", mount);
     }
+}
+
+/// What the container has at a folder: the user's own volume, or ours.
+fn mount_at(container: &Map<String, Value>, folder: &str) -> Option<Value> {
+    let is_there = |mount: &&Value| {
+        let path = mount["mountPath"].as_str().unwrap_or_default();
+        path.trim_end_matches('/') == folder
+    };
+    entries(container, "volumeMounts").find(is_there).cloned()
 }
 
 fn collector(
     name: &str,
     plan: &CollectorPlan,
     source: &Source,
+    shared: Option<Value>,
     injection: &Injection,
     variables: Vec<Value>,
 ) -> Value {
@@ -179,7 +201,7 @@ fn collector(
         },
         "volumeMounts": [
             {"name": PROGRAM_VOLUME, "mountPath": PROGRAM_FOLDER},
-            {"name": VOLUME, "mountPath": source.folder},
+            shared,
         ],
     })
 }
@@ -222,9 +244,12 @@ mod tests {
             db_manager: "db:6789".to_owned(),
         };
         let make_token = |_: &str, _: &str| "token".to_owned();
-        inject(&mut pod, &injection, Some(&make_token));
+        let before = pod.clone();
+        inject(&mut pod, "other", &injection, Some(&make_token));
+        assert_eq!(pod, before, "no token leaves its namespace");
+        inject(&mut pod, "team", &injection, Some(&make_token));
         let once = pod.clone();
-        inject(&mut pod, &injection, Some(&make_token));
+        inject(&mut pod, "team", &injection, Some(&make_token));
         assert_eq!(pod, once, "doing so twice changes nothing");
         pod
     }
@@ -295,6 +320,25 @@ mod tests {
         assert_eq!(main["volumeMounts"].as_array().map(Vec::len), Some(2));
         let collector = &pod["spec"]["containers"][0];
         assert_eq!(collector["volumeMounts"][1]["mountPath"], "/data");
+    }
+
+    #[test]
+    fn a_volume_of_the_users_is_what_the_collector_reads() {
+        let mut given = pod(
+            &json!({
+                "collector": {"kind": "File"},
+                "source": {"fileSystemPath": {"path": "/data/run.log", "kind": "File"}}
+            }),
+            &json!(["run"]),
+        );
+        let mount = json!({"name": "mine", "mountPath": "/data/", "subPath": "a"});
+        given["spec"]["containers"][1]["volumeMounts"] = json!([mount]);
+        let volume = json!({"name": "mine", "persistentVolumeClaim": {"claimName": "c"}});
+        given["spec"]["volumes"] = json!([volume]);
+        let pod = injected(given);
+        assert_eq!(pod["spec"]["containers"][0]["volumeMounts"][1], mount);
+        let program = json!({"name": "diwan-entrypoint", "emptyDir": {}});
+        assert_eq!(pod["spec"]["volumes"], json!([volume, program]));
     }
 
     #[test]

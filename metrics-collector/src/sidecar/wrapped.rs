@@ -33,8 +33,8 @@ pub(super) enum State {
     Waiting,
     /// It runs.
     Running,
-    /// It has ended: well, or with this problem.
-    Ended(Result<End, String>),
+    /// Of so many runs the last has ended: well, or with this problem.
+    Ended(usize, Result<End, String>),
 }
 
 impl Wrapped {
@@ -54,7 +54,7 @@ impl Wrapped {
             return Ok(State::Waiting);
         }
         if let Some(end) = self.end(&text) {
-            return Ok(State::Ended(end));
+            return Ok(State::Ended(runs, end));
         }
         match self.file()?.try_lock_shared() {
             Err(TryLockError::WouldBlock) => return Ok(State::Running),
@@ -63,8 +63,12 @@ impl Wrapped {
         }
         // It may have ended between the two looks.
         let text = self.record()?.unwrap_or_default();
+        if self::runs(&text) > runs {
+            // And begun again.
+            return Ok(State::Running);
+        }
         let killed = "training container is failed: it was killed".to_owned();
-        Ok(State::Ended(self.end(&text).unwrap_or(Err(killed))))
+        Ok(State::Ended(runs, self.end(&text).unwrap_or(Err(killed))))
     }
 
     /// Waits for the end of a program that runs, or for `longest`.
@@ -81,9 +85,9 @@ impl Wrapped {
         let _ = tokio::time::timeout(longest, ended).await;
     }
 
-    /// Takes note of the end, so that a collector that is started again waits for the next one.
-    pub(super) fn take_note(&self) -> io::Result<()> {
-        let runs = runs(&self.record()?.unwrap_or_default());
+    /// Takes note of the end of so many runs, so that a collector that is started again waits for
+    /// the next one.
+    pub(super) fn take_note(&self, runs: usize) -> io::Result<()> {
         fs::write(self.folder.join(SEEN), runs.to_string())
     }
 
@@ -148,9 +152,9 @@ mod tests {
     fn the_record_tells_where_the_program_stands() {
         let failed = |how: &str| {
             let problem = format!("training container is failed: {how}");
-            State::Ended(Err(problem))
+            State::Ended(1, Err(problem))
         };
-        let completed = State::Ended(Ok(End::Completed));
+        let completed = State::Ended(1, Ok(End::Completed));
         check("", &[], State::Waiting);
         check("start 1\nexit 0 0 2\n", &[], completed);
         check("start 1\nexit 3 0 2\n", &[], failed("exit code 3"));
@@ -161,11 +165,32 @@ mod tests {
             failed("program not found: x"),
         );
         check("start 1\n", &[], failed("it was killed"));
-        let stopped = State::Ended(Ok(End::EarlyStopped));
+        let stopped = State::Ended(1, Ok(End::EarlyStopped));
         check("start 1\nexit 143 15 2\n", &[".diwan-stop="], stopped);
         check("start 1\nexit 3 0 2\n", &[".diwan-seen=1"], State::Waiting);
         let again = "start 1\nexit 3 0 2\nstart 3\nexit 0 0 4\n";
-        check(again, &[".diwan-seen=1"], State::Ended(Ok(End::Completed)));
+        check(
+            again,
+            &[".diwan-seen=1"],
+            State::Ended(2, Ok(End::Completed)),
+        );
+    }
+
+    #[test]
+    fn a_run_that_began_while_another_was_reported_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let record = folder.path().join(RECORD);
+        let wrapped = Wrapped::new(folder.path());
+        fs::write(&record, "start 1\nexit 3 0 2\n").unwrap();
+        let State::Ended(runs, _) = wrapped.state().unwrap() else {
+            panic!("the first run has ended");
+        };
+        fs::write(&record, "start 1\nexit 3 0 2\nstart 3\nexit 0 0 4\n").unwrap();
+        wrapped.take_note(runs).unwrap();
+        let second = State::Ended(2, Ok(End::Completed));
+        assert_eq!(wrapped.state().unwrap(), second);
+        wrapped.take_note(2).unwrap();
+        assert_eq!(wrapped.state().unwrap(), State::Waiting);
     }
 
     #[tokio::test]

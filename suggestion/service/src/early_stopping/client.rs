@@ -9,6 +9,10 @@ use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
+/// How long a connection may take.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// How long a call may take; one that takes longer is made again.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// The wait after the first failure; doubled after each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait between two tries.
@@ -43,6 +47,9 @@ impl StatusClient {
         };
         let endpoint =
             Endpoint::from_shared(url).map_err(|error| format!("{address:?}: {error}"))?;
+        let endpoint = endpoint
+            .connect_timeout(CONNECT_WITHIN)
+            .timeout(ANSWER_WITHIN);
         let ascii = |what: &str, text: Option<&str>| {
             let value = text.map(str::parse::<MetadataValue<Ascii>>).transpose();
             value.map_err(|_| format!("the {what} is not ascii"))
@@ -76,7 +83,10 @@ impl StatusClient {
             let Err(status) = self.inner.clone().set_trial_status(request).await else {
                 return Ok(());
             };
-            let may_pass = matches!(status.code(), Code::Unavailable | Code::DeadlineExceeded);
+            let may_pass = matches!(
+                status.code(),
+                Code::Unavailable | Code::DeadlineExceeded | Code::Cancelled
+            );
             if !may_pass || tokio::time::Instant::now() + wait > deadline {
                 return Err(status);
             }

@@ -1,6 +1,6 @@
 /** One experiment. */
 
-import { useMemo, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 import { Link, useLocation } from 'wouter'
 import { useLive } from '../api/live'
 import { useCurve, useDelete, useExperiment, useTrialMetrics, useTrials } from '../api/queries'
@@ -238,7 +238,12 @@ function Curves({ experiment }: { experiment: ExperimentSummary }) {
   const { namespace, name, objective, counts } = experiment
   const [, navigate] = useLocation()
   const points = Math.round(Math.min(200, Math.max(8, POINTS / Math.max(1, counts.total))))
-  const { data } = useTrialMetrics(namespace, name, points, counts.running > 0)
+  const ended = experiment.completed != null
+  const { data, refetch } = useTrialMetrics(namespace, name, points, !ended)
+  useEffect(() => {
+    // What was reported since the last load.
+    if (ended) void refetch()
+  }, [ended, refetch])
   const trials = useTrials(namespace, name).data?.items
   const best = experiment.best?.trial
   const curves = useMemo(() => {
