@@ -198,9 +198,12 @@ async fn collect_all(
     Ok(outcome)
 }
 
-/// Returns the folder in which the main process leaves its mark: that of the metrics file, or the
-/// folder of event files.
+/// Returns the folder in which the main process leaves its mark: the one that is given, that of the
+/// metrics file, or the folder of event files.
 pub fn marks_folder(flags: &Flags) -> PathBuf {
+    if let Some(marks) = &flags.marks {
+        return PathBuf::from(marks);
+    }
     let path = Path::new(&flags.path);
     if flags.plan.spec.kind() == CollectorKind::TensorFlowEvent {
         path.to_owned()

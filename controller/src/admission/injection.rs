@@ -22,7 +22,7 @@ const ANNOTATION_DEFAULT_CONTAINER: &str = "kubectl.kubernetes.io/default-contai
 /// On a pod whose metrics can't be collected: why.
 pub const ANNOTATION_NOT_COLLECTED: &str = "diwan.dev/not-collected";
 
-/// The volume in which the entry point lies, and where.
+/// The volume in which the entry point lies and leaves word, and where.
 const PROGRAM_VOLUME: &str = "diwan-entrypoint";
 const PROGRAM_FOLDER: &str = "/var/run/diwan";
 /// A user that every image may run as.
@@ -137,16 +137,15 @@ impl Source {
 fn wrap(container: &mut Map<String, Value>, source: &Source) {
     let program = format!("{PROGRAM_FOLDER}/diwan-entrypoint");
     let mut command = vec![json!(program), json!("wrap")];
-    command.extend([json!("--folder"), json!(source.folder)]);
+    // Not where the metrics lie: that may be a volume which several trials share.
+    command.extend([json!("--folder"), json!(PROGRAM_FOLDER)]);
     if source.copied {
         command.extend([json!("--output"), json!(source.path)]);
     }
     command.push(json!("--"));
     command.extend(entries(container, "command").cloned());
     container.insert("command".to_owned(), Value::Array(command));
-    let program = json!({
-        "name": PROGRAM_VOLUME, "mountPath": PROGRAM_FOLDER, "readOnly": true,
-    });
+    let program = json!({"name": PROGRAM_VOLUME, "mountPath": PROGRAM_FOLDER});
     add_named(container, "volumeMounts", program);
     if mount_at(container, &source.folder).is_none() {
         let mount = json!({"name": VOLUME, "mountPath": source.folder});
@@ -183,7 +182,8 @@ fn collector(
         "imagePullPolicy": injection.pull_policy,
         "command": ["/diwan-metrics-collector"],
         "args": [
-            "-wrapped", "-s-db", injection.db_manager, "-path", source.path, "-plan", plan,
+            "-wrapped", "-marks", PROGRAM_FOLDER, "-s-db", injection.db_manager,
+            "-path", source.path, "-plan", plan,
         ],
         "env": variables,
         "lifecycle": {"postStart": {"exec": {"command": ["/diwan", "entrypoint", PROGRAM_FOLDER]}}},
@@ -271,7 +271,7 @@ mod tests {
             "/var/run/diwan/diwan-entrypoint",
             "wrap",
             "--folder",
-            "/var/log/katib",
+            "/var/run/diwan",
             "--output",
             "/var/log/katib/metrics.log",
             "--",
@@ -282,7 +282,7 @@ mod tests {
         assert_eq!(containers[2]["args"], json!(["--note", "it's $(HOME)"]));
         assert_eq!(containers[0]["env"][2]["value"], "token");
         let args = containers[0]["args"].as_array().unwrap();
-        let plan: Value = serde_json::from_str(args[6].as_str().unwrap()).unwrap();
+        let plan: Value = serde_json::from_str(args[8].as_str().unwrap()).unwrap();
         assert_eq!(plan["trial"], "tune-b");
         assert_eq!(
             plan.get("stopRules")
@@ -312,7 +312,7 @@ mod tests {
             "/var/run/diwan/diwan-entrypoint",
             "wrap",
             "--folder",
-            "/data",
+            "/var/run/diwan",
             "--",
             "run"
         ]);

@@ -24,10 +24,12 @@ pub const USAGE: &str = "\
   -timeout DURATION  when to give up waiting for them; 0 is never (0)
   -w true|false      wait for all processes of the pod, not for the main one alone (true)
   -namespace NAME    the trial's namespace
+  -marks DIR         where the trial's container leaves word, and this one notes how far it came
+                     (the folder of PATH)
   -plan JSON         all about the trial, as in the annotation diwan.dev/metrics-collector of its
                      pod; takes the place of -t, -m, -o-type, -format, -f, -stop-rule, -namespace
-  -wrapped           the trial runs in `diwan-entrypoint wrap`, which leaves word beside PATH; without
-                     it, the containers of the pod share their processes, and a shell leaves Katib's
+  -wrapped           the trial runs in `diwan-entrypoint wrap`, which leaves word in the folder of
+                     -marks; without it, the containers of the pod share their processes, and a shell leaves Katib's
                      marks";
 
 /// How often the trial's processes are looked for by default.
@@ -52,6 +54,8 @@ pub struct Flags {
     pub wait_all: bool,
     /// The trial runs in `diwan-entrypoint wrap`.
     pub wrapped: bool,
+    /// Where the trial's container leaves word; the folder of the path when not given.
+    pub marks: Option<String>,
 }
 
 /// A command line that can't be followed.
@@ -113,6 +117,7 @@ struct Given {
     wait_all: Option<bool>,
     namespace: String,
     wrapped: bool,
+    marks: Option<String>,
     plan: Option<CollectorPlan>,
 }
 
@@ -136,6 +141,7 @@ impl Given {
             "format" => self.format = value,
             "f" => self.filters = value,
             "namespace" => self.namespace = value,
+            "marks" => self.marks = Some(value).filter(|folder| !folder.is_empty()),
             "plan" => {
                 let plan = serde_json::from_str(&value);
                 self.plan = Some(plan.map_err(|error| refuse(flag, error.to_string()))?);
@@ -232,6 +238,7 @@ impl Given {
             timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
             wait_all: self.wait_all.unwrap_or(true),
             wrapped: self.wrapped,
+            marks: self.marks,
         })
     }
 }
@@ -254,6 +261,7 @@ impl Given {
             timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
             wait_all: self.wait_all.unwrap_or(true),
             wrapped: self.wrapped,
+            marks: self.marks,
         }
     }
 }
@@ -349,7 +357,9 @@ mod tests {
         assert_eq!(events.plan.spec.kind(), CollectorKind::TensorFlowEvent);
         assert_eq!(events.timeout, Some(Duration::from_secs(90)));
         assert!(events.wait_all && !events.wrapped);
-        assert!(parse("-wrapped -t t -m a -s-db x:1").unwrap().wrapped);
+        let wrapped = parse("-wrapped -marks /m -t t -m a -s-db x:1").unwrap();
+        assert!(wrapped.wrapped);
+        assert_eq!(super::super::marks_folder(&wrapped).to_str(), Some("/m"));
     }
 
     #[test]
