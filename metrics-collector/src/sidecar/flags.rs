@@ -165,9 +165,15 @@ impl Given {
     }
 
     fn finish(mut self) -> Result<Flags, FlagError> {
-        if let Some(plan) = self.plan.take() {
-            return Ok(self.with_plan(plan));
-        }
+        let plan = match self.plan.take() {
+            Some(plan) => plan,
+            None => self.described()?,
+        };
+        Ok(self.with_plan(plan))
+    }
+
+    /// The plan that Katib's flags describe.
+    fn described(&self) -> Result<CollectorPlan, FlagError> {
         let kind = match self.format.as_str() {
             "" => CollectorKind::TensorFlowEvent,
             "TEXT" | "JSON" => CollectorKind::File,
@@ -193,7 +199,7 @@ impl Given {
             return Err(refuse("s-earlystop", "is needed with -stop-rule"));
         }
         let path = match (self.path.is_empty(), &kind) {
-            (false, _) => self.path,
+            (false, _) => self.path.clone(),
             (true, CollectorKind::TensorFlowEvent) => DEFAULT_TFEVENT_PATH.to_owned(),
             (true, _) => DEFAULT_LOG_PATH.to_owned(),
         };
@@ -201,17 +207,17 @@ impl Given {
         let source = SourceSpec {
             http_get: None,
             file_system_path: Some(FileSystemPath {
-                path: path.clone(),
+                path,
                 kind: String::new(),
-                format: self.format,
+                format: self.format.clone(),
             }),
             filter: Some(FilterSpec {
                 metrics_format: filters.map(Into::into).collect(),
             }),
         };
-        let plan = CollectorPlan {
-            trial: self.trial,
-            namespace: self.namespace,
+        Ok(CollectorPlan {
+            trial: self.trial.clone(),
+            namespace: self.namespace.clone(),
             primary_container: String::new(),
             objective,
             additional: metrics.collect(),
@@ -227,23 +233,10 @@ impl Given {
                     custom_collector: None,
                 }),
             },
-            stop_rules: self.rules,
-        };
-        Ok(Flags {
-            plan,
-            db_manager: self.db_manager,
-            early_stopping: self.early_stopping,
-            path,
-            poll: self.poll.unwrap_or(POLL),
-            timeout: self.timeout.filter(|timeout| !timeout.is_zero()),
-            wait_all: self.wait_all.unwrap_or(true),
-            wrapped: self.wrapped,
-            marks: self.marks,
+            stop_rules: self.rules.clone(),
         })
     }
-}
 
-impl Given {
     /// The plan says all about the trial; paths, addresses and times are as given.
     fn with_plan(self, plan: CollectorPlan) -> Flags {
         let default = match plan.spec.kind() {

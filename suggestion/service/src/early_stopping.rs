@@ -36,12 +36,12 @@ pub struct StoppingRules {
 }
 
 /// The names of the built-in algorithms, sorted.
-pub fn early_stopping_names() -> Vec<&'static str> {
+pub(crate) fn early_stopping_names() -> Vec<&'static str> {
     EARLY_STOPPING.iter().map(|row| row.name).collect()
 }
 
 /// What is wrong with the settings of a built-in algorithm.
-pub fn early_stopping_errors(experiment: &Experiment) -> Vec<FieldError> {
+pub(crate) fn early_stopping_errors(experiment: &Experiment) -> Vec<FieldError> {
     let Some(spec) = &experiment.spec.early_stopping else {
         return Vec::new();
     };
@@ -72,7 +72,7 @@ pub(crate) fn checked(
 ///
 /// # Errors
 /// The algorithm is not known, or does not take its settings.
-pub fn stopping_rules(
+pub(crate) fn stopping_rules(
     experiment: &Experiment,
     curves: &Curves,
 ) -> Result<StoppingRules, SuggestionError> {

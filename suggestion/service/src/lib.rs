@@ -23,7 +23,6 @@ pub use config::{AlgorithmConfig, ConfigError, KatibConfig, parse_katib_config};
 pub use early_stoppers::{EarlyStoppers, RulesRequest};
 pub use early_stopping::{
     Curves, EarlyStoppingService, StatusClient, StopError, StoppingRules, TrialStopper,
-    early_stopping_errors, early_stopping_names, stopping_rules,
 };
 pub use encoded::SuggestionsServer;
 pub use grpc::{Services, SuggestionService, serve};
