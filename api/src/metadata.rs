@@ -35,6 +35,8 @@ pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 /// On pods, put there by the trial controller: what is to be collected, as JSON of
 /// [`crate::metrics_collector::CollectorPlan`].
 pub const ANNOTATION_METRICS_COLLECTOR: &str = "diwan.dev/metrics-collector";
+/// On a Trial: the place of its assignment among all that were given, from 0.
+pub const ANNOTATION_SUGGESTION: &str = "diwan.dev/suggestion";
 /// On an Experiment: `"true"` stops running trials as soon as the goal is reached.
 pub const ANNOTATION_STOP_RUNNING_AT_GOAL: &str = "diwan.dev/stop-running-at-goal";
 

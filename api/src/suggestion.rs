@@ -55,7 +55,7 @@ pub struct SuggestionStatus {
     /// How many assignments were given in all.
     #[serde(skip_serializing_if = "is_zero")]
     pub suggestion_count: i32,
-    /// The assignments.
+    /// The newest assignments, oldest first: all that have no trial yet, and some that have one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub suggestions: Vec<TrialAssignment>,
     /// When the suggestion was first seen.
@@ -69,6 +69,21 @@ pub struct SuggestionStatus {
     /// States, the latest change last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+}
+
+impl SuggestionStatus {
+    /// How many assignments were given in all.
+    pub fn given(&self) -> usize {
+        // A status of upstream's may lack the count.
+        let counted = usize::try_from(self.suggestion_count).unwrap_or_default();
+        counted.max(self.suggestions.len())
+    }
+
+    /// The place of the first listed assignment among all that were given: earlier ones are known
+    /// by their trials alone.
+    pub fn first_place(&self) -> usize {
+        self.given() - self.suggestions.len()
+    }
 }
 
 /// A named set of assignments for one future trial.

@@ -197,7 +197,8 @@ impl Controller {
         if plan.create.is_empty() {
             return Ok(());
         }
-        match launch::launch(&self.world, key, experiment, &plan.create).await {
+        let places = self.places(key);
+        match launch::launch(&self.world, key, experiment, &plan.create, &places).await {
             Ok(()) => {
                 self.patience.forget(key);
                 Ok(())
@@ -207,6 +208,17 @@ impl Controller {
                 Err(error.into_api_error())
             }
         }
+    }
+
+    /// The places of the listed assignments among all that were given, by name.
+    fn places(&self, key: &Key) -> HashMap<String, usize> {
+        let suggestion = self.world.suggestions.get(key);
+        let status = suggestion.as_ref().and_then(|s| s.status.as_ref());
+        let listed = status.into_iter().flat_map(|status| {
+            let names = status.suggestions.iter().map(|given| given.name.clone());
+            names.zip(status.first_place()..)
+        });
+        listed.collect()
     }
 
     /// Says that trials can't be made, and gives up when that can't change or lasts too long.

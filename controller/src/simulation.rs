@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use diwan_api::experiment::condition_type;
 use diwan_api::{
-    Conditions, Experiment, ExperimentStatus, MetricLog, Suggestion, Trial, TrialAssignment,
-    TrialStatus,
+    Conditions, Experiment, ExperimentStatus, MetricLog, Suggestion, SuggestionStatus, Trial,
+    TrialAssignment, TrialStatus,
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::Resource;
@@ -342,7 +342,7 @@ impl Simulation {
             suggestion_plan::Plan::Ask { count, .. } => {
                 let status = suggestion.status.clone().unwrap_or_default();
                 let mut status = reply::accepted(status, self.now);
-                let left = self.rules.space - status.suggestions.len();
+                let left = self.rules.space - status.given();
                 let given = self.rng.random_range(0..=count).min(left);
                 let answer = SuggestReply {
                     assignments: vec![TrialAssignment::default(); given],
@@ -350,15 +350,20 @@ impl Simulation {
                     ..SuggestReply::default()
                 };
                 let rng = &mut self.rng;
-                reply::taken_in(&mut status, answer, count, "e", || rng.random(), self.now);
+                self.view.ledgers.read(UID, |ledger| {
+                    let is_used = |name: &str| ledger.contains(name);
+                    reply::shortened(&mut status, is_used);
+                    let draw = || rng.random();
+                    reply::taken_in(&mut status, answer, count, "e", is_used, draw, self.now);
+                });
                 status
             }
         };
         let fate = self.fate();
         // A status is written over the one that was seen: what was given must not be taken back.
         let is_stale = self.truth.suggestion.as_ref().is_some_and(|truth| {
-            truth.status.as_ref().map(|s| s.suggestions.len())
-                != suggestion.status.as_ref().map(|s| s.suggestions.len())
+            truth.status.as_ref().map(SuggestionStatus::given)
+                != suggestion.status.as_ref().map(SuggestionStatus::given)
         });
         if fate == Fate::Fails || is_stale {
             return;
@@ -533,6 +538,13 @@ fn experiments_end_whatever_goes_wrong() {
     check(Rules {
         parallel: 8,
         max: 40,
+        space: 1_000,
+        faults: 10,
+    });
+    // More than stay listed.
+    check(Rules {
+        parallel: 20,
+        max: 150,
         space: 1_000,
         faults: 10,
     });

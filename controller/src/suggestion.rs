@@ -144,8 +144,13 @@ impl Controller {
             let chance = &*self.world.ports.chance;
             let name = experiment.name_any();
             let now = self.world.now();
-            let given = reply::taken_in(&mut status, reply, wanted.count, &name, chance, now);
             let uid = experiment.uid().unwrap_or_default();
+            let given = self.world.ledgers.read(&uid, |ledger| {
+                let is_used = |name: &str| ledger.contains(name);
+                reply::shortened(&mut status, is_used);
+                let count = wanted.count;
+                reply::taken_in(&mut status, reply, count, &name, is_used, chance, now)
+            });
             reply::ruled(&mut status, given, &self.world.fresh_rules.get(&uid));
             let is_silent = given == 0 && !exhausted;
             if is_silent && self.is_idle(experiment, &status) {

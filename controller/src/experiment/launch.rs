@@ -1,8 +1,9 @@
 //! Makes trials of assignments: renders the template and creates the objects.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use diwan_api::metadata::{FINALIZER_TRIAL, LABEL_EXPERIMENT};
+use diwan_api::metadata::{ANNOTATION_SUGGESTION, FINALIZER_TRIAL, LABEL_EXPERIMENT};
 use diwan_api::template::{Template, TemplateError, TemplateSource, TrialMeta};
 use diwan_api::{ConfigMapSource, Experiment, Trial, TrialAssignment, TrialTemplate};
 use futures::StreamExt;
@@ -59,6 +60,7 @@ pub(super) async fn launch(
     key: &Key,
     experiment: &Arc<Experiment>,
     assignments: &[TrialAssignment],
+    places: &HashMap<String, usize>,
 ) -> Result<(), Error> {
     let spec = experiment
         .spec
@@ -68,7 +70,10 @@ pub(super) async fn launch(
     let template = template(world, key, spec).await?;
     let trials = assignments
         .iter()
-        .map(|assignment| trial(experiment, spec, &template, assignment))
+        .map(|assignment| {
+            let made = trial(experiment, spec, &template, assignment);
+            made.map(|made| placed(made, places))
+        })
         .collect::<Result<Vec<_>, _>>()?;
     let mut creations: FuturesUnordered<_> = trials
         .iter()
@@ -161,6 +166,20 @@ fn trial(
         .clone_from(&spec.failure_condition);
     trial.spec.labels.clone_from(&assignment.labels);
     Ok(trial)
+}
+
+/// The trial, with its place among all that were suggested.
+fn placed(mut trial: Trial, places: &HashMap<String, usize>) -> Trial {
+    let place = trial
+        .metadata
+        .name
+        .as_ref()
+        .and_then(|name| places.get(name));
+    if let Some(place) = place {
+        let annotations = trial.metadata.annotations.get_or_insert_default();
+        annotations.insert(ANNOTATION_SUGGESTION.to_owned(), place.to_string());
+    }
+    trial
 }
 
 async fn create(world: &World, experiment: &Experiment, trial: &Trial) -> Result<(), Error> {

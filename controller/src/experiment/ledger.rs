@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use diwan_api::metadata::ANNOTATION_SUGGESTION;
 use diwan_api::observation::objective_value;
 use diwan_api::trial::condition_type;
 use diwan_api::{Conditions, ObjectiveType, Trial};
@@ -68,6 +69,7 @@ struct Entry {
     trial: Arc<Trial>,
     state: TrialState,
     order: Order,
+    place: Option<u64>,
     score: Option<Score>,
 }
 
@@ -111,6 +113,7 @@ impl Ledger {
             arrival,
         );
         let score = score(&trial, state);
+        let place = place(&trial);
         self.arrivals += 1;
         self.version += 1;
         if state.is_finished() && was.is_some_and(|entry| !entry.state.is_finished()) {
@@ -132,6 +135,7 @@ impl Ledger {
                 trial,
                 state,
                 order,
+                place,
                 score,
             },
         );
@@ -196,9 +200,11 @@ impl Ledger {
         self.entries.get(name).map(|entry| &entry.trial)
     }
 
-    /// All trials, in no order.
-    pub fn trials(&self) -> impl Iterator<Item = &Arc<Trial>> {
-        self.entries.values().map(|entry| &entry.trial)
+    /// All trials, in no order, each with its place among the assignments, if it says so.
+    pub fn trials(&self) -> impl Iterator<Item = (Option<u64>, &Arc<Trial>)> {
+        self.entries
+            .values()
+            .map(|entry| (entry.place, &entry.trial))
     }
 
     /// The newest `limit` names in this state, oldest first.
@@ -240,6 +246,12 @@ impl Ledger {
         };
         self.ended.iter().rev().take_while(is_recent).count()
     }
+}
+
+/// The place of the trial's assignment among all that were given.
+fn place(trial: &Trial) -> Option<u64> {
+    let annotations = trial.metadata.annotations.as_ref()?;
+    annotations.get(ANNOTATION_SUGGESTION)?.parse().ok()
 }
 
 fn score(trial: &Trial, state: TrialState) -> Option<Score> {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use diwan_api::metadata::ANNOTATION_STOP_RUNNING_AT_GOAL;
-use diwan_api::{Experiment, ExperimentStatus, Suggestion, TrialAssignment};
+use diwan_api::{Experiment, ExperimentStatus, Suggestion, SuggestionStatus, TrialAssignment};
 use jiff::Timestamp;
 
 use super::completion::{self, Transition};
 use super::ledger::Ledger;
-use super::status;
+use super::status::status as told;
 
 /// How many trials run at a time when nothing is said.
 const PARALLEL: usize = 3;
@@ -98,21 +98,23 @@ pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
 /// that order, so as many as there are trials too few stand at the end; only where trials were
 /// deleted since has one to look further.
 fn unused<'a>(snapshot: &Snapshot<'a>) -> Vec<&'a TrialAssignment> {
-    let given = given(snapshot);
+    let listed = status(snapshot).map_or(&[][..], |status| &status.suggestions);
     let is_unused = |given: &&TrialAssignment| !snapshot.ledger.contains(&given.name);
-    let missing = given.len().saturating_sub(snapshot.ledger.total());
-    let newest: Vec<_> = given.iter().rev().take_while(is_unused).collect();
+    let missing = given(snapshot).saturating_sub(snapshot.ledger.total());
+    let newest: Vec<_> = listed.iter().rev().take_while(is_unused).collect();
     if newest.len() == missing {
         return newest.into_iter().rev().collect();
     }
-    given.iter().filter(is_unused).collect()
+    listed.iter().filter(is_unused).collect()
 }
 
-fn given<'a>(snapshot: &Snapshot<'a>) -> &'a [TrialAssignment] {
-    let status = snapshot
-        .suggestion
-        .and_then(|suggestion| suggestion.status.as_ref());
-    status.map_or(&[], |status| &status.suggestions)
+fn status<'a>(snapshot: &Snapshot<'a>) -> Option<&'a SuggestionStatus> {
+    snapshot.suggestion?.status.as_ref()
+}
+
+/// How many assignments were given in all.
+fn given(snapshot: &Snapshot<'_>) -> usize {
+    status(snapshot).map_or(0, SuggestionStatus::given)
 }
 
 fn stops_at_goal(experiment: &Experiment) -> bool {
@@ -162,7 +164,7 @@ fn trials(plan: &mut Plan, snapshot: &Snapshot<'_>, unused: &[&TrialAssignment],
 /// second nothing is asked for ahead, so that the algorithm knows all results; faster ones would
 /// else cost a round of writes each.
 fn requests(snapshot: &Snapshot<'_>, unused: usize, slots: usize, wanted: usize) -> Option<i32> {
-    let given = given(snapshot).len();
+    let given = given(snapshot);
     let Some(suggestion) = snapshot.suggestion else {
         return (wanted > 0).then(|| i32::try_from(wanted).unwrap_or(i32::MAX));
     };
@@ -206,7 +208,7 @@ fn record(
             return;
         }
     }
-    let status = status::status(experiment, ledger, transition.as_ref(), now);
+    let status = told(experiment, ledger, transition.as_ref(), now);
     if experiment.status.as_ref() != Some(&status) {
         plan.status = Some(status);
     }

@@ -62,7 +62,7 @@ pub fn plan(snapshot: &Snapshot<'_>, now: Timestamp) -> Plan {
     let count = if status.is(condition_type::EXHAUSTED) {
         0
     } else {
-        total.saturating_sub(status.suggestions.len())
+        total.saturating_sub(status.given())
     };
     if validate || count > 0 {
         Plan::Ask {

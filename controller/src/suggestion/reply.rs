@@ -52,6 +52,10 @@ fn created(status: &mut SuggestionStatus, now: Timestamp) {
     }
 }
 
+/// How many assignments of trials that exist stay listed. A status has room for 1.5 MiB, and is
+/// written as a whole.
+const LISTED: usize = 100;
+
 /// Adds what the algorithm gave, at most `count` assignments, and tells how many those were.
 /// Those without a name get one that is not taken; a name that is taken is passed over.
 pub(crate) fn taken_in(
@@ -59,21 +63,26 @@ pub(crate) fn taken_in(
     reply: SuggestReply,
     count: usize,
     experiment: &str,
+    is_taken: impl Fn(&str) -> bool,
     mut draw: impl FnMut() -> u64,
     now: Timestamp,
 ) -> usize {
-    let before = status.suggestions.len();
+    let (given, before) = (status.given(), status.suggestions.len());
     let mut names: HashSet<String> = status.suggestions.iter().map(|s| s.name.clone()).collect();
     let is_cut = reply.assignments.len() > count;
     for mut assignment in reply.assignments.into_iter().take(count) {
         if assignment.name.is_empty() {
-            assignment.name = fresh_name(experiment, &names, &mut draw);
+            let is_taken = |name: &str| names.contains(name) || is_taken(name);
+            assignment.name = fresh_name(experiment, is_taken, &mut draw);
+        } else if is_taken(&assignment.name) {
+            continue;
         }
         if names.insert(assignment.name.clone()) {
             status.suggestions.push(assignment);
         }
     }
-    status.suggestion_count = i32::try_from(status.suggestions.len()).unwrap_or(i32::MAX);
+    let new = status.suggestions.len() - before;
+    status.suggestion_count = i32::try_from(given + new).unwrap_or(i32::MAX);
     status.algorithm_settings = laid_over(&status.algorithm_settings, &reply.settings);
     if reply.exhausted && !is_cut {
         let (type_, reason) = (condition_type::EXHAUSTED, condition_reason::EXHAUSTED);
@@ -86,7 +95,16 @@ pub(crate) fn taken_in(
             status.conditions.push(running);
         }
     }
-    status.suggestions.len() - before
+    new
+}
+
+/// Takes the oldest assignments off the list, as far as trials were made of them.
+pub(crate) fn shortened(status: &mut SuggestionStatus, is_used: impl Fn(&str) -> bool) {
+    status.suggestion_count = i32::try_from(status.given()).unwrap_or(i32::MAX);
+    let surplus = status.suggestions.len().saturating_sub(LISTED);
+    let oldest = status.suggestions.iter().take(surplus);
+    let spent = oldest.take_while(|given| is_used(&given.name)).count();
+    status.suggestions.drain(..spent);
 }
 
 /// Gives the newest `given` assignments the rules under which their trials are stopped, unless the
@@ -98,10 +116,14 @@ pub(crate) fn ruled(status: &mut SuggestionStatus, given: usize, rules: &[EarlyS
     }
 }
 
-fn fresh_name(experiment: &str, names: &HashSet<String>, draw: &mut impl FnMut() -> u64) -> String {
+fn fresh_name(
+    experiment: &str,
+    is_taken: impl Fn(&str) -> bool,
+    draw: &mut impl FnMut() -> u64,
+) -> String {
     loop {
         let name = trial_name(experiment, draw());
-        if !names.contains(&name) {
+        if !is_taken(&name) {
             return name;
         }
     }
@@ -213,7 +235,15 @@ mod tests {
             next += 1;
             next
         };
-        taken_in(status, reply, count, "e", draw, now())
+        taken_in(
+            status,
+            reply,
+            count,
+            "e",
+            |name| name == "e-cbbbbbbb",
+            draw,
+            now(),
+        )
     }
 
     #[test]
@@ -226,7 +256,7 @@ mod tests {
         assert_eq!(take(&mut status, reply, 5), 2);
         assert_eq!(
             names(&status.suggestions).collect::<Vec<_>>(),
-            ["e-cbbbbbbb", "e-dbbbbbbb"]
+            ["e-dbbbbbbb", "e-fbbbbbbb"]
         );
         assert_eq!(status.suggestion_count, 2);
     }
@@ -249,6 +279,26 @@ mod tests {
             !status.is(condition_type::EXHAUSTED),
             "one assignment was cut off"
         );
+    }
+
+    #[test]
+    fn spent_assignments_leave_the_list_but_not_the_count() {
+        let all = (0..LISTED + 5).map(|n| named(&n.to_string()));
+        let mut status = SuggestionStatus {
+            suggestions: all.collect(),
+            ..Default::default()
+        };
+        shortened(&mut status, |name| name != "3");
+        assert_eq!(names(&status.suggestions).next(), Some("3"));
+        assert_eq!((status.given(), status.first_place()), (LISTED + 5, 3));
+        shortened(&mut status, |_| true);
+        assert_eq!(names(&status.suggestions).next(), Some("5"));
+        let reply = SuggestReply {
+            assignments: vec![named("new")],
+            ..SuggestReply::default()
+        };
+        assert_eq!(take(&mut status, reply, 1), 1);
+        assert_eq!((status.given(), status.first_place()), (LISTED + 6, 5));
     }
 
     #[test]
