@@ -37,6 +37,8 @@ pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 pub const ANNOTATION_METRICS_COLLECTOR: &str = "diwan.dev/metrics-collector";
 /// On a Trial: the place of its assignment among all that were given, from 0.
 pub const ANNOTATION_SUGGESTION: &str = "diwan.dev/suggestion";
+/// On an Experiment: how long the service of its algorithm may take for an answer, such as `5m`.
+pub const ANNOTATION_SUGGESTION_TIMEOUT: &str = "diwan.dev/suggestion-timeout";
 /// On an Experiment: `"true"` stops running trials as soon as the goal is reached.
 pub const ANNOTATION_STOP_RUNNING_AT_GOAL: &str = "diwan.dev/stop-running-at-goal";
 
@@ -44,3 +46,12 @@ pub const ANNOTATION_STOP_RUNNING_AT_GOAL: &str = "diwan.dev/stop-running-at-goa
 pub const DEFAULT_LOG_PATH: &str = "/var/log/katib/metrics.log";
 /// Where the TensorFlowEvent collector looks.
 pub const DEFAULT_TFEVENT_PATH: &str = "/var/log/katib/tfevent/";
+
+/// What the Deployment, the Service and the other objects are called that serve an experiment's
+/// algorithm from an image.
+pub fn service_name(experiment: &crate::Experiment) -> String {
+    let name = experiment.metadata.name.as_deref().unwrap_or_default();
+    let algorithm = experiment.spec.algorithm.as_ref();
+    let algorithm = algorithm.map_or("", |algorithm| &algorithm.algorithm_name);
+    format!("{name}-{algorithm}")
+}

@@ -1,5 +1,6 @@
 //! The composition on a cluster: controllers, webhooks and the observation log against its API.
 
+mod algorithms;
 mod authority;
 mod health;
 mod trials;
@@ -34,6 +35,7 @@ use crate::port::early_stopper::{ApiTrials, EarlyStopper};
 use crate::port::observations::Observations;
 use crate::port::rules::Rules;
 use crate::port::suggester::Suggester;
+use algorithms::Configured;
 use authority::{Certificate, Shared};
 use health::Health;
 use trials::Trials;
@@ -107,8 +109,8 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
     let replica = Replica {
         tokens: Arc::new(TrialTokens::new(&shared.trial_tokens)),
         rules: Rules {
-            suggesters: Arc::new(Suggesters::default()),
-            early_stoppers: Arc::new(EarlyStoppers::default()),
+            suggesters: Arc::new(Suggesters::with_images()),
+            early_stoppers: Arc::new(EarlyStoppers::with_images()),
         },
         db_manager: flags
             .db_manager
@@ -156,9 +158,19 @@ impl Replica {
         let listener = bind(self.flags.health_listen).await?;
         self.tasks
             .spawn(health::serve(listener, health.clone(), self.stop.clone()));
+        self.follow_configuration().await?;
         self.serve_algorithms().await?;
         self.serve_log().await?;
         self.serve_webhooks(shared, health).await
+    }
+
+    /// Takes in the algorithms of `katib-config`, now and whenever it changes.
+    async fn follow_configuration(&self) -> anyhow::Result<()> {
+        let (rules, namespace) = (self.rules.clone(), self.namespace.clone());
+        let configured = Configured::new(self.client.clone(), &namespace, rules);
+        configured.read().await?;
+        self.tasks.spawn(configured.follow(self.stop.clone()));
+        Ok(())
     }
 
     async fn serve_webhooks(&self, shared: Shared, health: Arc<Health>) -> anyhow::Result<()> {

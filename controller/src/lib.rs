@@ -30,6 +30,6 @@ mod simulation;
 pub use options::Options;
 pub use port::{
     Chance, Clock, Curve, EarlyStopper, EarlyStopperError, Observations, ObservationsError, Ports,
-    Rules, RulesRequest, SuggestReply, SuggestRequest, Suggester, SuggesterError,
+    Rules, RulesRequest, ServiceImage, SuggestReply, SuggestRequest, Suggester, SuggesterError,
 };
 pub use run::run;

@@ -9,6 +9,7 @@ use diwan_api::{
     TrialAssignment,
 };
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 /// Proposes assignments. Implementations hold no state that a request does not carry, or can
 /// rebuild it from the request.
@@ -17,8 +18,30 @@ pub trait Suggester: Send + Sync {
     /// Checks the algorithm's settings against the experiment.
     async fn validate(&self, experiment: &Experiment) -> Result<(), SuggesterError>;
 
+    /// The image that serves the experiment's algorithm, if one has to run for it.
+    fn image(&self, _experiment: &Experiment) -> Option<ServiceImage> {
+        None
+    }
+
     /// Proposes up to `request.count` assignments; fewer are accepted.
     async fn suggest(&self, request: SuggestRequest) -> Result<SuggestReply, SuggesterError>;
+}
+
+/// A container that serves an algorithm, and what it needs.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceImage {
+    /// The core/v1 Container, but for its name.
+    pub container: Map<String, Value>,
+    /// The service account it runs as; the namespace's default when empty.
+    pub service_account_name: String,
+    /// Where the volume of resume policy FromVolume is mounted; Katib's place when empty.
+    pub volume_mount_path: String,
+    /// The PersistentVolumeClaimSpec of that volume.
+    pub volume_claim: Option<Value>,
+    /// The PersistentVolumeSpec, where the volume is to be made too.
+    pub volume: Option<Value>,
+    /// Labels of that volume.
+    pub volume_labels: Map<String, Value>,
 }
 
 /// A request for assignments.
@@ -68,6 +91,11 @@ pub enum SuggesterError {
 /// Makes the rules under which trials are stopped early. Implementations keep nothing.
 #[async_trait]
 pub trait EarlyStopper: Send + Sync {
+    /// The image that serves the experiment's early stopping, if one has to run for it.
+    fn image(&self, _experiment: &Experiment) -> Option<ServiceImage> {
+        None
+    }
+
     /// Makes the rules that hold now.
     async fn rules(&self, request: RulesRequest) -> Result<Rules, EarlyStopperError>;
 }

@@ -2,17 +2,22 @@
 
 pub mod plan;
 
+mod deployment;
 mod history;
 mod name;
 pub(crate) mod reply;
+mod service;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use diwan_api::{Experiment, Suggestion, SuggestionStatus};
+use diwan_api::suggestion::condition_type;
+use diwan_api::{Conditions, Experiment, Suggestion, SuggestionStatus};
 use kube::ResourceExt;
 
 use self::plan::{Plan, Snapshot, plan};
 use self::reply::{During, Reaction};
+use self::service::{Services, Standing};
 use crate::event::Severity;
 use crate::key::Key;
 use crate::patience::Patience;
@@ -20,10 +25,14 @@ use crate::port::{SuggestRequest, SuggesterError};
 use crate::queue::Outcome;
 use crate::world::{World, is_conflict, is_not_found, owner_uid};
 
+/// How often a service that starts is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
 /// The suggestion controller.
 pub(crate) struct Controller {
     world: Arc<World>,
     patience: Patience,
+    services: Services,
 }
 
 impl Controller {
@@ -31,6 +40,7 @@ impl Controller {
         Self {
             world,
             patience: Patience::default(),
+            services: Services::default(),
         }
     }
 
@@ -43,6 +53,7 @@ impl Controller {
             .zip(self.world.experiments.get(&key));
         let Some((suggestion, experiment)) = found else {
             self.patience.forget(&key);
+            self.services.doubt(&key);
             return Outcome::Done;
         };
         if owner_uid(&*suggestion, "Experiment") != experiment.metadata.uid.as_deref() {
@@ -54,10 +65,10 @@ impl Controller {
         };
         let result = match plan(&snapshot, self.world.now()) {
             Plan::Rest => Ok(Outcome::Done),
-            Plan::Record(status) => self
-                .record(&key, &suggestion, &status)
-                .await
-                .map(|()| Outcome::Done),
+            Plan::Record(status) => {
+                let told = self.tell(&key, &suggestion, &experiment, &status).await;
+                told.map(|()| Outcome::Done)
+            }
             Plan::Ask {
                 validate,
                 count,
@@ -77,6 +88,20 @@ impl Controller {
             }
             Outcome::Failed
         })
+    }
+
+    /// Writes the status; that of a suggestion which has ended after its service is gone.
+    async fn tell(
+        &self,
+        key: &Key,
+        suggestion: &Suggestion,
+        experiment: &Experiment,
+        status: &SuggestionStatus,
+    ) -> Result<(), kube::Error> {
+        if status.is(condition_type::SUCCEEDED) {
+            self.services.remove(&self.world, key, experiment).await?;
+        }
+        self.record(key, suggestion, status).await
     }
 
     async fn record(
@@ -119,6 +144,21 @@ impl Controller {
         wanted: Wanted,
     ) -> Result<Outcome, kube::Error> {
         let status = suggestion.status.clone().unwrap_or_default();
+        let services = &self.services;
+        let standing = services.stand(&self.world, key, suggestion, experiment);
+        match standing.await? {
+            Standing::Ready => {}
+            Standing::Coming(why) => {
+                let status = reply::waiting(status, &why, self.world.now());
+                self.record(key, suggestion, &status).await?;
+                return Ok(Outcome::Again(LOOK_AGAIN));
+            }
+            Standing::Late(why) => {
+                let error = SuggesterError::Retry(why);
+                let during = During::Validation;
+                return self.failed(key, suggestion, status, &error, during).await;
+            }
+        }
         if wanted.validate {
             let answer = self.world.ports.suggester.validate(experiment).await;
             if let Err(error) = answer {
@@ -214,6 +254,7 @@ impl Controller {
         error: &SuggesterError,
         during: During,
     ) -> Result<Outcome, kube::Error> {
+        self.services.doubt(key);
         let now = self.world.now();
         let is_last = self.patience.waited(key, now) >= self.world.options.patience;
         let recorder = &self.world.recorder;

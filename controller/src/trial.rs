@@ -4,7 +4,7 @@
 pub mod plan;
 
 mod conclusion;
-mod diagnosis;
+pub(crate) mod diagnosis;
 mod ending;
 pub(crate) mod kinds;
 mod launch;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use diwan_api::Experiment;
 use diwan_controller::port;
 use diwan_controller::stopping::stop_trial;
 use diwan_db_manager::TrialTokens;
@@ -11,6 +12,8 @@ use diwan_db_manager::grpc::TrialDirectory;
 use diwan_suggestion::{Curves, EarlyStoppers, RulesRequest, StopError, TrialStopper};
 use jiff::Timestamp;
 use kube::Client;
+
+use super::suggester::image_into_port;
 
 /// Puts the port of the controllers before the algorithms.
 pub(crate) struct EarlyStopper {
@@ -22,6 +25,10 @@ pub(crate) struct EarlyStopper {
 
 #[async_trait]
 impl port::EarlyStopper for EarlyStopper {
+    fn image(&self, experiment: &Experiment) -> Option<port::ServiceImage> {
+        self.stoppers.image(experiment).map(image_into_port)
+    }
+
     async fn rules(
         &self,
         request: port::RulesRequest,

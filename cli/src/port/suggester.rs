@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use diwan_api::Experiment;
 use diwan_controller::port;
+use diwan_suggestion::config::ServiceImage;
 use diwan_suggestion::{Suggesters, SuggestionError};
 
 /// Puts the port of the controllers before the suggesters.
@@ -12,6 +13,10 @@ pub(crate) struct Suggester(pub(crate) std::sync::Arc<Suggesters>);
 impl port::Suggester for Suggester {
     async fn validate(&self, experiment: &Experiment) -> Result<(), port::SuggesterError> {
         self.0.validate(experiment).await.map_err(into_port)
+    }
+
+    fn image(&self, experiment: &Experiment) -> Option<port::ServiceImage> {
+        self.0.image(experiment).map(image_into_port)
     }
 
     async fn suggest(
@@ -45,6 +50,18 @@ impl port::Suggester for Suggester {
             exhausted,
             note,
         })
+    }
+}
+
+/// An image of the configuration, as the controllers know it.
+pub(super) fn image_into_port(image: ServiceImage) -> port::ServiceImage {
+    port::ServiceImage {
+        container: image.container,
+        service_account_name: image.service_account_name,
+        volume_mount_path: image.volume_mount_path,
+        volume_claim: image.persistent_volume_claim_spec,
+        volume: image.persistent_volume_spec,
+        volume_labels: image.persistent_volume_labels,
     }
 }
 

@@ -153,6 +153,17 @@ pub(super) enum Reaction {
     Retry(SuggestionStatus),
 }
 
+/// The status of a suggestion whose algorithm can't be asked for now.
+pub(super) fn waiting(mut status: SuggestionStatus, why: &str, now: Timestamp) -> SuggestionStatus {
+    created(&mut status, now);
+    let (type_, reason) = (
+        condition_type::DEPLOYMENT_READY,
+        condition_reason::DEPLOYMENT_NOT_READY,
+    );
+    status.set(type_, ConditionStatus::False, reason, why, now);
+    status
+}
+
 /// What an error makes of the status; `is_last` when it is not to be tried again.
 pub(super) fn failed(
     mut status: SuggestionStatus,
@@ -161,15 +172,10 @@ pub(super) fn failed(
     is_last: bool,
     now: Timestamp,
 ) -> Reaction {
-    created(&mut status, now);
     if let (SuggesterError::Retry(message), false) = (error, is_last) {
-        let (type_, reason) = (
-            condition_type::DEPLOYMENT_READY,
-            condition_reason::DEPLOYMENT_NOT_READY,
-        );
-        status.set(type_, ConditionStatus::False, reason, message, now);
-        return Reaction::Retry(status);
+        return Reaction::Retry(waiting(status, message, now));
     }
+    created(&mut status, now);
     let message = match during {
         During::Validation => {
             format!("Validation failed: ValidateAlgorithmSettings Error: {error}")

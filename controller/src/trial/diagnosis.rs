@@ -43,6 +43,13 @@ pub(super) async fn pods(world: &World, trial: &Key) -> Result<Pods, kube::Error
     Ok(judge(&found))
 }
 
+/// What keeps a pod of this selector from starting, if anything does.
+pub(crate) async fn obstacle_of(world: &World, namespace: &str, selector: &str) -> Option<String> {
+    let selector = ListParams::default().labels(selector);
+    let pods = world.api::<Pod>(namespace).list(&selector).await.ok()?;
+    Some(pods.items.iter().find_map(stuck)?.message)
+}
+
 async fn list(world: &World, trial: &Key) -> Result<Vec<Pod>, kube::Error> {
     let selector = ListParams::default().labels(&format!("{LABEL_TRIAL}={}", trial.name));
     Ok(world
@@ -77,6 +84,12 @@ fn obstacle(pod: &Pod) -> Option<Obstacle> {
     {
         return None;
     }
+    stuck(pod)
+}
+
+/// What a pod waits for, whether or not it ran before.
+fn stuck(pod: &Pod) -> Option<Obstacle> {
+    let status = pod.status.as_ref()?;
     let conditions = status.conditions.as_deref().unwrap_or_default();
     let unscheduled = conditions.iter().find(|c| {
         c.type_ == "PodScheduled"

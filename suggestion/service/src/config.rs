@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 const API_VERSION: &str = "config.kubeflow.org/v1beta1";
 const KIND: &str = "KatibConfig";
@@ -51,11 +52,63 @@ pub struct AlgorithmConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A container image, which only a cluster can run.
-    Image(String),
+    Image(Box<ServiceImage>),
     /// A gRPC endpoint, as `host:port` or URI.
     Endpoint(String),
     /// A command that listens on the port in its variable `PORT`.
     Command(CommandLine),
+}
+
+/// A container that serves an algorithm, and what it needs in a cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ServiceImage {
+    /// The core/v1 Container, but for its name.
+    #[serde(skip)]
+    pub container: Map<String, Value>,
+    /// The service account it runs as; the namespace's default when empty.
+    pub service_account_name: String,
+    /// Where the volume of resume policy FromVolume is mounted.
+    pub volume_mount_path: String,
+    /// The PersistentVolumeClaimSpec of that volume.
+    pub persistent_volume_claim_spec: Option<Value>,
+    /// The PersistentVolumeSpec, where the volume is to be made too.
+    pub persistent_volume_spec: Option<Value>,
+    /// Labels of that volume.
+    pub persistent_volume_labels: Map<String, Value>,
+}
+
+/// The fields of an entry that are not those of a container.
+const OWN_FIELDS: [&str; 8] = [
+    "algorithmName",
+    "endpoint",
+    "timeoutSeconds",
+    "serviceAccountName",
+    "volumeMountPath",
+    "persistentVolumeClaimSpec",
+    "persistentVolumeSpec",
+    "persistentVolumeLabels",
+];
+
+impl ServiceImage {
+    fn read(entry: &Map<String, Value>) -> Result<Self, serde_json::Error> {
+        let mut image: Self = serde_json::from_value(Value::Object(entry.clone()))?;
+        image.container.clone_from(entry);
+        image
+            .container
+            .retain(|field, _| !OWN_FIELDS.contains(&field.as_str()));
+        // Of early stopping services, Katib calls it so.
+        if let Some(resources) = image.container.remove("resource") {
+            image.container.insert("resources".to_owned(), resources);
+        }
+        Ok(image)
+    }
+
+    /// The image's name.
+    pub fn name(&self) -> &str {
+        let name = self.container.get("image").and_then(Value::as_str);
+        name.unwrap_or_default()
+    }
 }
 
 /// A command and what it runs with.
@@ -82,8 +135,8 @@ struct Document {
 #[serde(default)]
 #[serde(rename_all = "camelCase")]
 struct Runtime {
-    suggestions: Vec<Entry>,
-    early_stoppings: Vec<Entry>,
+    suggestions: Vec<Map<String, Value>>,
+    early_stoppings: Vec<Map<String, Value>>,
 }
 
 /// An inline core/v1 Container of which this reads what matters on one machine, and our fields.
@@ -141,15 +194,22 @@ pub fn parse_katib_config(text: &str) -> Result<KatibConfig, ConfigError> {
     })
 }
 
-fn each(list: &'static str, entries: Vec<Entry>) -> Result<Vec<AlgorithmConfig>, ConfigError> {
+fn each(
+    list: &'static str,
+    entries: Vec<Map<String, Value>>,
+) -> Result<Vec<AlgorithmConfig>, ConfigError> {
     let entries = entries.into_iter().enumerate();
     entries.map(|entry| convert(list, entry)).collect()
 }
 
 fn convert(
     list: &'static str,
-    (index, entry): (usize, Entry),
+    (index, fields): (usize, Map<String, Value>),
 ) -> Result<AlgorithmConfig, ConfigError> {
+    let unreadable =
+        |error: serde_json::Error| ConfigError::Syntax(format!("runtime.{list}[{index}]: {error}"));
+    let image = ServiceImage::read(&fields).map_err(unreadable)?;
+    let entry: Entry = serde_json::from_value(Value::Object(fields)).map_err(unreadable)?;
     let name = entry.algorithm_name.clone();
     let refuse = |reason| {
         Err(ConfigError::Entry {
@@ -172,7 +232,7 @@ fn convert(
     let source = if !entry.endpoint.is_empty() {
         Source::Endpoint(entry.endpoint)
     } else if !entry.image.is_empty() {
-        Source::Image(entry.image)
+        Source::Image(Box::new(image))
     } else if !entry.command.is_empty() {
         Source::Command(CommandLine {
             command: entry.command.into_iter().chain(entry.args).collect(),
@@ -206,7 +266,8 @@ mod tests {
             "  - algorithmName: a\n    endpoint: localhost:6789\n    timeoutSeconds: 5\n\
              \x20 - algorithmName: b\n    command: [python3, serve.py]\n    args: [-v]\n\
              \x20   env: [{name: X, value: '1'}]\n    workingDir: /opt\n\
-             \x20 - algorithmName: c\n    image: docker.io/kubeflowkatib/c\n    resources: {}\n",
+             \x20 - algorithmName: c\n    image: docker.io/kubeflowkatib/c\n    resources: {}\n\
+             \x20   volumeMountPath: /data\n    serviceAccountName: me\n",
         )
         .unwrap();
         assert_eq!(found[0].source, Source::Endpoint("localhost:6789".into()));
@@ -219,10 +280,13 @@ mod tests {
                 working_dir: "/opt".into(),
             })
         );
-        assert_eq!(
-            found[2].source,
-            Source::Image("docker.io/kubeflowkatib/c".into())
-        );
+        let Source::Image(image) = &found[2].source else {
+            panic!("not an image");
+        };
+        assert_eq!(image.name(), "docker.io/kubeflowkatib/c");
+        let fields: Vec<&String> = image.container.keys().collect();
+        assert_eq!(fields, ["image", "resources"]);
+        assert_eq!(image.volume_mount_path, "/data");
         assert_eq!(found[2].timeout, DEFAULT_TIMEOUT);
     }
 

@@ -1,24 +1,26 @@
 //! All algorithms of early stopping by name: the built-in ones, and those of the configuration.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use diwan_algorithms::find_early_stopping;
 use diwan_api::{Experiment, FieldError, Trial};
 
-use crate::config::AlgorithmConfig;
+use crate::config::{AlgorithmConfig, ServiceImage};
 use crate::early_stopping::{
     Curves, StoppingRules, early_stopping_errors, early_stopping_names, stopping_rules,
 };
-use crate::outside::{self, Outside};
+use crate::outside::{Outside, Outsiders};
 use crate::service::SuggestionError;
 
 /// Answers for every algorithm of early stopping that can be served here.
 #[derive(Debug, Default)]
 pub struct EarlyStoppers {
-    outside: BTreeMap<String, Outside>,
+    outside: Outsiders,
 }
+
+/// Where services in images listen.
+const PORT: u16 = 6788;
 
 /// What rules are made from.
 #[derive(Clone, Debug)]
@@ -37,15 +39,34 @@ impl EarlyStoppers {
     /// The built-in algorithms and those of a configuration, whose endpoints and commands take
     /// precedence. Commands run in the folder `base`, that of the configuration file.
     pub fn new(configs: Vec<AlgorithmConfig>, base: &Path) -> Self {
-        let outside = outside::by_name(configs, base, |name| find_early_stopping(name).is_some());
-        Self { outside }
+        let stoppers = Self::default();
+        stoppers.configure(configs, base);
+        stoppers
+    }
+
+    /// The built-in algorithms, where others can run in images: a Service of the experiment's
+    /// leads to them.
+    pub fn with_images() -> Self {
+        Self {
+            outside: Outsiders::in_images(PORT),
+        }
+    }
+
+    /// Takes another configuration.
+    pub fn configure(&self, configs: Vec<AlgorithmConfig>, base: &Path) {
+        let is_built_in = |name: &str| find_early_stopping(name).is_some();
+        self.outside.configure(configs, base, is_built_in);
+    }
+
+    /// The image that serves the experiment's early stopping, if one does.
+    pub fn image(&self, experiment: &Experiment) -> Option<ServiceImage> {
+        self.outside(experiment)?.image().cloned()
     }
 
     /// The names of all algorithms that can be asked, sorted.
     pub fn names(&self) -> Vec<String> {
         let built_in = early_stopping_names().into_iter().map(str::to_owned);
-        let asked = self.outside.values().filter(|o| o.can_be_asked());
-        let mut names: Vec<String> = built_in.chain(asked.map(|o| o.name().to_owned())).collect();
+        let mut names: Vec<String> = built_in.chain(self.outside.names()).collect();
         names.sort();
         names.dedup();
         names
@@ -68,12 +89,13 @@ impl EarlyStoppers {
         let Some(outside) = self.outside(&request.experiment) else {
             return stopping_rules(&request.experiment, &request.curves);
         };
-        let fresh = outside.remote().await?.stopping_rules(request).await?;
+        let remote = outside.remote(&request.experiment).await?;
+        let fresh = remote.stopping_rules(request).await?;
         let running = vec![fresh.clone(); request.curves.running.len()];
         Ok(StoppingRules { fresh, running })
     }
 
-    fn outside(&self, experiment: &Experiment) -> Option<&Outside> {
+    fn outside(&self, experiment: &Experiment) -> Option<Arc<Outside>> {
         let spec = experiment.spec.early_stopping.as_ref()?;
         self.outside.get(&spec.algorithm_name)
     }

@@ -1,14 +1,79 @@
-//! Algorithms of the configuration: at an endpoint, or from a command that is started here.
+//! Algorithms of the configuration: at an endpoint, from a command that is started here, or in an
+//! image that a cluster runs.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
+use diwan_api::Experiment;
+use diwan_api::metadata::{ANNOTATION_SUGGESTION_TIMEOUT, service_name};
 use tokio::sync::OnceCell;
 
 use crate::command::Service;
-use crate::config::{AlgorithmConfig, Source};
+use crate::config::{AlgorithmConfig, ServiceImage, Source};
 use crate::remote::Remote;
 use crate::service::SuggestionError;
+
+/// So many connections to services in images are kept.
+const CONNECTIONS: usize = 256;
+
+/// The algorithms of a configuration by name.
+#[derive(Debug, Default)]
+pub(crate) struct Outsiders {
+    by_name: RwLock<BTreeMap<String, Arc<Outside>>>,
+    /// The port of services in images, where these can run.
+    images: Option<u16>,
+}
+
+impl Outsiders {
+    /// None yet; images run elsewhere and listen on this port.
+    pub(crate) fn in_images(port: u16) -> Self {
+        Self {
+            images: Some(port),
+            ..Self::default()
+        }
+    }
+
+    /// Takes a configuration in place of the one before. An entry that names an image for a
+    /// built-in algorithm changes nothing; one that is as before keeps its connection.
+    pub(crate) fn configure(
+        &self,
+        configs: Vec<AlgorithmConfig>,
+        base: &Path,
+        is_built_in: impl Fn(&str) -> bool,
+    ) {
+        let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::take(&mut *by_name);
+        for config in configs {
+            let is_image = matches!(config.source, Source::Image(_));
+            if is_image && is_built_in(&config.algorithm_name) {
+                continue;
+            }
+            let name = config.algorithm_name.clone();
+            let kept = before.get(&name).filter(|outside| outside.config == config);
+            let outside = kept.cloned();
+            let outside =
+                outside.unwrap_or_else(|| Arc::new(Outside::new(config, base, self.images)));
+            by_name.insert(name, outside);
+        }
+    }
+
+    /// The names of those that can be asked.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        let asked = by_name.values().filter(|outside| outside.can_be_asked());
+        asked
+            .map(|outside| outside.config.algorithm_name.clone())
+            .collect()
+    }
+
+    /// The algorithm of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Outside>> {
+        let by_name = self.by_name.read().unwrap_or_else(PoisonError::into_inner);
+        by_name.get(name).cloned()
+    }
+}
 
 /// An algorithm of the configuration. Its command, if it has one, ends when this is dropped.
 #[derive(Debug)]
@@ -17,6 +82,10 @@ pub(crate) struct Outside {
     /// Where commands run and relative folders begin.
     base: PathBuf,
     connection: OnceCell<Connection>,
+    /// The port of services in images, where these can run.
+    images: Option<u16>,
+    /// Connections to services in images, by address: each experiment has its own.
+    services: Mutex<HashMap<String, Remote>>,
 }
 
 #[derive(Debug)]
@@ -25,47 +94,61 @@ struct Connection {
     command: Option<Service>,
 }
 
-/// The algorithms of a configuration by name. An entry that names an image for a built-in algorithm
-/// changes nothing.
-pub(crate) fn by_name(
-    configs: Vec<AlgorithmConfig>,
-    base: &Path,
-    is_built_in: impl Fn(&str) -> bool,
-) -> BTreeMap<String, Outside> {
-    configs
-        .into_iter()
-        .map(|config| Outside::new(config, base))
-        .filter(|outside| outside.can_be_asked() || !is_built_in(outside.name()))
-        .map(|outside| (outside.name().to_owned(), outside))
-        .collect()
-}
-
 impl Outside {
-    fn new(config: AlgorithmConfig, base: &Path) -> Self {
+    fn new(config: AlgorithmConfig, base: &Path, images: Option<u16>) -> Self {
         Self {
             config,
             base: base.to_owned(),
             connection: OnceCell::new(),
+            images,
+            services: Mutex::default(),
         }
     }
 
-    /// The algorithm's name.
-    pub(crate) fn name(&self) -> &str {
-        &self.config.algorithm_name
+    fn can_be_asked(&self) -> bool {
+        self.images.is_some() || !matches!(self.config.source, Source::Image(_))
     }
 
-    /// Whether it runs on this machine or at an endpoint.
-    pub(crate) fn can_be_asked(&self) -> bool {
-        !matches!(self.config.source, Source::Image(_))
+    /// The image that serves it, where images run.
+    pub(crate) fn image(&self) -> Option<&ServiceImage> {
+        match &self.config.source {
+            Source::Image(image) if self.images.is_some() => Some(image),
+            _ => None,
+        }
     }
 
     /// The service, which is started first where that is on us.
-    pub(crate) async fn remote(&self) -> Result<&Remote, SuggestionError> {
+    pub(crate) async fn remote(&self, experiment: &Experiment) -> Result<Remote, SuggestionError> {
+        let timeout = timeout(experiment)?.unwrap_or(self.config.timeout);
+        if let (Source::Image(_), Some(port)) = (&self.config.source, self.images) {
+            return self.service(experiment, port, timeout);
+        }
         let connection = self.connection.get_or_try_init(|| self.connect()).await?;
         if let Some(command) = &connection.command {
             command.ready(&connection.remote).await?;
         }
-        Ok(&connection.remote)
+        Ok(connection.remote.clone().within(timeout))
+    }
+
+    fn service(
+        &self,
+        experiment: &Experiment,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<Remote, SuggestionError> {
+        let namespace = experiment.metadata.namespace.as_deref();
+        let namespace = namespace.unwrap_or("default");
+        let address = format!("{}.{namespace}:{port}", service_name(experiment));
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(remote) = services.get(&address) {
+            return Ok(remote.clone().within(timeout));
+        }
+        if services.len() >= CONNECTIONS {
+            services.clear();
+        }
+        let remote = Remote::new(&address, timeout)?;
+        services.insert(address, remote.clone());
+        Ok(remote)
     }
 
     async fn connect(&self) -> Result<Connection, SuggestionError> {
@@ -89,10 +172,60 @@ impl Outside {
                 })
             }
             Source::Image(image) => Err(SuggestionError::Invalid(format!(
-                "algorithm {} is the image {image}, which runs in a cluster only; give it an \
+                "algorithm {} is the image {}, which runs in a cluster only; give it an \
                  endpoint or a command in the configuration",
-                self.config.algorithm_name
+                self.config.algorithm_name,
+                image.name()
             ))),
         }
+    }
+}
+
+/// How long an answer may take, where the experiment says so: a number with s, m or h.
+fn timeout(experiment: &Experiment) -> Result<Option<Duration>, SuggestionError> {
+    let annotations = experiment.metadata.annotations.as_ref();
+    let Some(text) = annotations.and_then(|a| a.get(ANNOTATION_SUGGESTION_TIMEOUT)) else {
+        return Ok(None);
+    };
+    let (number, unit) = text.split_at(text.len() - text.chars().last().map_or(0, char::len_utf8));
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => 0,
+    };
+    let seconds = number
+        .parse::<u64>()
+        .ok()
+        .and_then(|n| n.checked_mul(seconds));
+    let refusal = || {
+        SuggestionError::Invalid(format!(
+            "metadata.annotations[{ANNOTATION_SUGGESTION_TIMEOUT}] must be a time such as 90s, 5m or \
+             1h, not {text:?}"
+        ))
+    };
+    let seconds = seconds.filter(|seconds| *seconds > 0).ok_or_else(refusal)?;
+    Ok(Some(Duration::from_secs(seconds)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_experiment_says_how_long_an_answer_may_take() {
+        let read = |text: &str| {
+            let mut experiment = Experiment::default();
+            let annotation = (ANNOTATION_SUGGESTION_TIMEOUT.to_owned(), text.to_owned());
+            experiment.metadata.annotations = Some([annotation].into());
+            timeout(&experiment)
+        };
+        assert_eq!(read("90s"), Ok(Some(Duration::from_secs(90))));
+        assert_eq!(read("5m"), Ok(Some(Duration::from_mins(5))));
+        for wrong in ["", "90", "s", "0s", "-1s", "1.5h", "1 m", "é"] {
+            let error = read(wrong).unwrap_err().to_string();
+            assert!(error.contains("such as 90s"), "{wrong:?}: {error}");
+        }
+        assert_eq!(timeout(&Experiment::default()), Ok(None));
     }
 }

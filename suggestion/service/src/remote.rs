@@ -52,13 +52,25 @@ impl Remote {
         let channel = endpoint
             .connect_timeout(timeout)
             .tcp_nodelay(true)
-            .timeout(timeout)
             .connect_lazy();
         Ok(Self {
             address: address.to_owned(),
             channel,
             timeout,
         })
+    }
+
+    /// The same service, with another time for each answer.
+    pub(crate) fn within(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// A message that is answered in time or not at all.
+    fn request<T>(&self, message: T) -> Request<T> {
+        let mut request = Request::new(message);
+        request.set_timeout(self.timeout);
+        request
     }
 
     fn client(&self) -> SuggestionClient<Channel> {
@@ -76,6 +88,7 @@ impl Remote {
             let message = ValidateAlgorithmSettingsRequest {
                 experiment: Some(experiment.into()),
             };
+            let message = self.request(message);
             let Err(status) = self.client().validate_algorithm_settings(message).await else {
                 return Ok(());
             };
@@ -105,7 +118,7 @@ impl Remote {
         &self,
         request: &SuggestRequest,
     ) -> Result<SuggestReply, SuggestionError> {
-        let message = Request::new(wire::request_message(request));
+        let message = self.request(wire::request_message(request));
         let message = match self.client().get_suggestions(message).await {
             Ok(reply) => reply.into_inner(),
             Err(status) => return Err(self.suggest_error(&status)),
@@ -128,7 +141,7 @@ impl Remote {
         &self,
         request: &RulesRequest,
     ) -> Result<Vec<EarlyStoppingRule>, SuggestionError> {
-        let mut message = Request::new(GetEarlyStoppingRulesRequest {
+        let mut message = self.request(GetEarlyStoppingRulesRequest {
             experiment: Some((&*request.experiment).into()),
             trials: request
                 .trials

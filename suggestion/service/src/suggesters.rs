@@ -1,35 +1,55 @@
 //! All algorithms by name: the built-in ones, and those of the configuration.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use diwan_algorithms::{ALGORITHMS, find};
 use diwan_api::{Experiment, FieldError};
 
-use crate::config::AlgorithmConfig;
+use crate::config::{AlgorithmConfig, ServiceImage};
 use crate::known::{Known, TrialSource};
-use crate::outside::{self, Outside};
+use crate::outside::{Outside, Outsiders};
 use crate::service::{self, SuggestReply, SuggestRequest, SuggestionError};
 
 /// Answers for every algorithm that can be served here. Commands are started when they are first
 /// needed and end when this is dropped.
 #[derive(Debug, Default)]
 pub struct Suggesters {
-    outside: BTreeMap<String, Outside>,
+    outside: Outsiders,
     known: Arc<Known>,
 }
+
+/// Where services in images listen.
+const PORT: u16 = 6789;
 
 impl Suggesters {
     /// The built-in algorithms and those of a configuration, whose endpoints and commands take
     /// precedence. Commands run in the folder `base`, that of the configuration file. An entry
     /// that names an image for a built-in algorithm changes nothing.
     pub fn new(configs: Vec<AlgorithmConfig>, base: &Path) -> Self {
-        let outside = outside::by_name(configs, base, |name| find(name).is_some());
+        let suggesters = Self::default();
+        suggesters.configure(configs, base);
+        suggesters
+    }
+
+    /// The built-in algorithms, where others can run in images: a Service of the experiment's
+    /// leads to them.
+    pub fn with_images() -> Self {
         Self {
-            outside,
+            outside: Outsiders::in_images(PORT),
             known: Arc::default(),
         }
+    }
+
+    /// Takes another configuration.
+    pub fn configure(&self, configs: Vec<AlgorithmConfig>, base: &Path) {
+        let is_built_in = |name: &str| find(name).is_some();
+        self.outside.configure(configs, base, is_built_in);
+    }
+
+    /// The image that serves the experiment's algorithm, if one does.
+    pub fn image(&self, experiment: &Experiment) -> Option<ServiceImage> {
+        self.outside(experiment)?.image().cloned()
     }
 
     /// The names of all algorithms that can be asked, sorted.
@@ -38,12 +58,7 @@ impl Suggesters {
             .iter()
             .flat_map(|a| std::iter::once(&a.name).chain(a.aliases))
             .map(|name| (*name).to_owned());
-        let outside = self
-            .outside
-            .values()
-            .filter(|outside| outside.can_be_asked())
-            .map(|outside| outside.name().to_owned());
-        let mut names: Vec<String> = built_in.chain(outside).collect();
+        let mut names: Vec<String> = built_in.chain(self.outside.names()).collect();
         names.sort();
         names.dedup();
         names
@@ -55,7 +70,7 @@ impl Suggesters {
         let Some(algorithm) = &experiment.spec.algorithm else {
             return Vec::new();
         };
-        if self.outside.contains_key(&algorithm.algorithm_name) {
+        if self.outside.get(&algorithm.algorithm_name).is_some() {
             return Vec::new();
         }
         let errors = service::setting_errors(experiment);
@@ -66,7 +81,7 @@ impl Suggesters {
     pub async fn validate(&self, experiment: &Experiment) -> Result<(), SuggestionError> {
         match self.outside(experiment) {
             None => service::validate(experiment),
-            Some(outside) => outside.remote().await?.validate(experiment).await,
+            Some(outside) => outside.remote(experiment).await?.validate(experiment).await,
         }
     }
 
@@ -79,11 +94,14 @@ impl Suggesters {
                 let sources = trials.map(TrialSource::Shared).collect();
                 service::suggest_in_background(request, sources, self.known.clone()).await
             }
-            Some(outside) => outside.remote().await?.suggest(&request).await,
+            Some(outside) => {
+                let remote = outside.remote(&request.experiment).await?;
+                remote.suggest(&request).await
+            }
         }
     }
 
-    fn outside(&self, experiment: &Experiment) -> Option<&Outside> {
+    fn outside(&self, experiment: &Experiment) -> Option<Arc<Outside>> {
         self.outside
             .get(&experiment.spec.algorithm.as_ref()?.algorithm_name)
     }

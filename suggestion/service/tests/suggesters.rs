@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use diwan_api::{AlgorithmSetting, ParameterAssignment};
 use diwan_proto::v1beta1 as proto;
-use diwan_suggestion::config::Source;
+use diwan_suggestion::config::{ServiceImage, Source};
 use diwan_suggestion::{AlgorithmConfig, Suggesters, SuggestionError, SuggestionService};
 use proto::suggestion_server::Suggestion;
 use support::{experiment, request, serve_built_in, serve_other, trial};
@@ -27,6 +27,12 @@ fn at(name: &str, source: Source) -> Suggesters {
 
 fn endpoint(name: &str, address: impl ToString) -> Suggesters {
     at(name, Source::Endpoint(address.to_string()))
+}
+
+fn image(name: &str) -> Source {
+    let mut image = ServiceImage::default();
+    image.container.insert("image".to_owned(), name.into());
+    Source::Image(Box::new(image))
 }
 
 /// A service that notes what it was asked and answers as it is told.
@@ -416,9 +422,9 @@ async fn validation_waits_for_a_service_that_is_not_there_yet() {
 
 #[tokio::test]
 async fn an_image_counts_for_built_in_algorithms_only() {
-    let built_in = at("random", Source::Image("katib/hyperopt".into()));
+    let built_in = at("random", image("katib/hyperopt"));
     assert!(built_in.validate(&experiment("random", &[])).await.is_ok());
-    let custom = at("custom", Source::Image("me/custom".into()));
+    let custom = at("custom", image("me/custom"));
     assert_eq!(
         custom
             .validate(&experiment("custom", &[]))
