@@ -120,6 +120,18 @@ impl Cluster {
         counts.sum::<f64>() as u64
     }
 
+    /// Makes an image with a script of `tests/kubernetes`, and puts it where pods find it.
+    pub fn load(&self, image: &str, script: &str, arguments: &[&str]) {
+        let file = self.folder.join("image.tar");
+        Self::script(script, |command| {
+            command.arg(image).arg(&file).args(arguments)
+        });
+        Self::script("cluster.sh", |command| {
+            command.arg("load").arg(&self.folder).arg(&file)
+        });
+        fs::remove_file(&file).unwrap();
+    }
+
     fn load_images(&self) {
         let strip = |name: &str| {
             let stripped = self.folder.join(name);
@@ -128,28 +140,20 @@ impl Cluster {
             stripped
         };
         let programs = ["diwan", "diwan-metrics-collector"].map(strip);
-        let (image, trial) = (
-            self.folder.join("diwan.tar"),
-            self.folder.join("busybox.tar"),
-        );
-        Self::script("image.sh", |command| {
-            command.arg("diwan.test/diwan:1").arg(&image);
-            for program in &programs {
-                let name = program.file_name().unwrap().display();
-                command.arg(format!("{}=/{name}", program.display()));
-            }
-            command.args(LIBRARIES.map(|library| format!("{library}={library}")));
-            command.args(["--entrypoint", "/diwan"])
-        });
-        Self::script("image.sh", |command| {
-            command.arg(BUSYBOX).arg(&trial);
-            command.args(["--busybox", "--folder", "/tmp"])
-        });
-        Self::script("cluster.sh", |command| {
-            command.arg("load").arg(&self.folder).args([&image, &trial])
-        });
-        for file in programs.iter().chain([&image, &trial]) {
-            fs::remove_file(file).unwrap();
+        let mut files: Vec<String> = LIBRARIES
+            .iter()
+            .map(|library| format!("{library}={library}"))
+            .collect();
+        for program in &programs {
+            let name = program.file_name().unwrap().display();
+            files.push(format!("{}=/{name}", program.display()));
+        }
+        let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
+        arguments.extend(["--entrypoint", "/diwan"]);
+        self.load("diwan.test/diwan:1", "image.sh", &arguments);
+        self.load(BUSYBOX, "image.sh", &["--busybox", "--folder", "/tmp"]);
+        for program in programs {
+            fs::remove_file(program).unwrap();
         }
     }
 

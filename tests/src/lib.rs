@@ -8,6 +8,7 @@
 
 pub mod cluster;
 pub mod experiment;
+pub mod forward;
 pub mod kubectl;
 pub mod process;
 pub mod up;

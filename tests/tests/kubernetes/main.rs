@@ -6,9 +6,12 @@
 // A test may fail on the spot; this one is a program that prints how far it is.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
 
+mod algorithms;
 mod collectors;
 mod crashes;
 mod experiments;
+mod kinds;
+mod sdk;
 mod steps;
 mod webhooks;
 
@@ -24,7 +27,10 @@ type Case = (&'static str, fn(&Cluster));
 /// In this order.
 const CASES: &[&[Case]] = &[
     experiments::CASES,
+    algorithms::CASES,
+    kinds::CASES,
     collectors::CASES,
+    sdk::CASES,
     webhooks::CASES,
     crashes::CASES,
 ];
