@@ -50,12 +50,34 @@ impl Cluster {
 
     /// Installs as the README says, with the image that was loaded, and waits until it serves.
     pub fn install(&self) {
-        let install = root().join("tests/kubernetes/install");
-        self.kubectl(&format!("apply --server-side -k {}", install.display()))
-            .ok();
-        self.await_controller();
+        self.install_from("install");
         let flows = root().join("tests/kubernetes/flow-schema.yaml");
         self.kubectl(&format!("apply -f {}", flows.display())).ok();
+    }
+
+    /// Installs from a folder of `tests/kubernetes`, and waits until it serves.
+    pub fn install_from(&self, folder: &str) {
+        let folder = root().join("tests/kubernetes").join(folder);
+        // A case may have changed something by other means.
+        let apply = "apply --server-side --force-conflicts -k";
+        self.kubectl(&format!("{apply} {}", folder.display())).ok();
+        self.await_controller();
+    }
+
+    /// Lets the installation keep the observation log there, and waits until it serves.
+    pub fn keep_log_in(&self, url: &str) {
+        let set = "set env deployment/diwan-controller";
+        self.kubectl(&format!("-n {SYSTEM} {set} DIWAN_DATABASE_URL={url}"))
+            .ok();
+        self.await_controller();
+    }
+
+    /// The address of this machine, as pods reach it.
+    pub fn machine(&self) -> String {
+        let settings = fs::read_to_string(self.folder.join("settings")).unwrap();
+        let mut lines = settings.lines();
+        let address = lines.find_map(|line| line.strip_prefix("address="));
+        address.unwrap().to_owned()
     }
 
     /// Waits until the controller has rolled out.
@@ -74,22 +96,24 @@ impl Cluster {
 
     /// Kills the controller's process as a crash would. The kubelet starts it again.
     pub fn kill_controller(&self) {
-        let pods = self.get(SYSTEM, "pods -l diwan.dev/component=controller");
-        let containers = pods["items"].as_array().into_iter().flatten();
-        let ids = containers.filter_map(|pod| {
-            let status = &pod["status"]["containerStatuses"][0];
-            status["containerID"]
-                .as_str()?
-                .strip_prefix("containerd://")
-        });
-        for id in ids {
-            let socket = "data/node/run/containerd/containerd.sock";
-            let mut kill = Command::new("ctr");
-            kill.arg("--address").arg(self.folder.join(socket));
-            kill.args(["-n", "k8s.io", "tasks", "kill", "-s", "SIGKILL", id]);
-            // It may be dead already, and wait to be started again.
-            let _ = run(&mut kill);
+        for pod in self.controllers() {
+            self.signal(&pod, "SIGKILL");
         }
+    }
+
+    /// Sends a signal to the controller's process in a pod.
+    pub fn signal(&self, pod: &str, signal: &str) {
+        let pod = self.get(SYSTEM, &format!("pod/{pod}"));
+        let id = pod["status"]["containerStatuses"][0]["containerID"].as_str();
+        let Some(id) = id.and_then(|id| id.strip_prefix("containerd://")) else {
+            return;
+        };
+        let socket = "data/node/run/containerd/containerd.sock";
+        let mut kill = Command::new("ctr");
+        kill.arg("--address").arg(self.folder.join(socket));
+        kill.args(["-n", "k8s.io", "tasks", "kill", "-s", signal, id]);
+        // It may be dead already, and wait to be started again.
+        let _ = run(&mut kill);
     }
 
     /// Removes the controller's pods without a farewell, as when their node is lost.
@@ -106,6 +130,14 @@ impl Cluster {
     pub fn component(&self, action: &str, component: &str) {
         Self::script("cluster.sh", |command| {
             command.arg(action).arg(&self.folder).arg(component)
+        });
+    }
+
+    /// Adds nodes whose pods are only said to run.
+    pub fn simulate(&self, nodes: u32) {
+        Self::script("cluster.sh", |command| {
+            let command = command.arg("simulate").arg(&self.folder);
+            command.arg(nodes.to_string())
         });
     }
 
@@ -163,12 +195,19 @@ impl Cluster {
         run(&mut command).ok();
     }
 
-    /// What the controller says, for people who look for what went wrong.
-    pub fn controller_log(&self) -> String {
-        let pods = self.kubectl(&format!("-n {SYSTEM} describe pods")).stdout;
+    /// What the cluster and the controller say, for people who look for what went wrong.
+    pub fn describe(&self) -> String {
         let logs = format!("-n {SYSTEM} logs deployment/diwan-controller --tail=60");
-        let before = self.kubectl(&format!("{logs} --previous")).stdout;
-        format!("{pods}\n{before}\n{}", self.kubectl(&logs).stdout)
+        let looks = [
+            "get experiments,trials,jobs,pods -o wide".to_owned(),
+            "get events --sort-by=.lastTimestamp".to_owned(),
+            "logs -l katib.kubeflow.org/trial --all-containers --prefix --tail=10".to_owned(),
+            format!("-n {SYSTEM} describe pods"),
+            format!("{logs} --previous"),
+            logs,
+        ];
+        let said = looks.map(|look| format!("--- {look}\n{}", self.kubectl(&look).stdout));
+        said.join("\n")
     }
 
     /// The folder of the cluster.

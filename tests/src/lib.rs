@@ -10,6 +10,7 @@ pub mod cluster;
 pub mod experiment;
 pub mod forward;
 pub mod kubectl;
+pub mod postgres;
 pub mod process;
 pub mod up;
 

@@ -7,7 +7,7 @@ use diwan_tests::experiment::Experiment;
 use diwan_tests::kubectl::has_condition;
 
 use crate::Case;
-use crate::steps::{assignment, delete, trials, with_algorithm, yaml};
+use crate::steps::{assignment, delete, trials, with_algorithm, with_parameter, yaml};
 
 /// In this order.
 pub(crate) const CASES: &[Case] = &[
@@ -37,11 +37,11 @@ fn search(cluster: &Cluster) {
         let experiment = Experiment {
             name: &format!("with-{algorithm}"),
             max: 5,
-            // CMA-ES wants two dimensions.
-            extra: "  - name: y\n    parameterType: double\n    feasibleSpace: {min: \"1\", max: \"2\"}",
             ..Experiment::default()
         };
         let text = with_algorithm(&yaml(&experiment), algorithm, settings);
+        // CMA-ES wants two dimensions.
+        let text = with_parameter(&text, "z", "double", "{min: \"1\", max: \"2\"}");
         cluster.kubectl_with("create -f -", &text).ok();
     }
     for (algorithm, _) in searches {
@@ -66,12 +66,12 @@ fn hands_on(cluster: &Cluster) {
         name: "brackets",
         max: 6,
         parallel: 3,
-        extra: "  - name: epochs\n    parameterType: int\n    feasibleSpace: {min: \"1\", max: \"3\"}",
         ..Experiment::default()
     };
     let settings = "[{name: resource_name, value: epochs}, {name: r_l, value: \"3\"}, \
                     {name: eta, value: \"3\"}]";
     let text = with_algorithm(&yaml(&experiment), "hyperband", settings);
+    let text = with_parameter(&text, "epochs", "int", "{min: \"1\", max: \"3\"}");
     cluster.kubectl_with("create -f -", &text).ok();
     let done = cluster.completed("default", "brackets");
     assert!(has_condition(&done, "Succeeded"), "{done:#}");

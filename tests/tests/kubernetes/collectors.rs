@@ -6,7 +6,7 @@ use diwan_tests::cluster::{Cluster, names};
 use diwan_tests::experiment::Experiment;
 
 use crate::Case;
-use crate::steps::{create, delete, yaml};
+use crate::steps::{create, delete, retained, yaml};
 
 /// In this order.
 pub(crate) const CASES: &[Case] = &[
@@ -26,9 +26,9 @@ fn keeps(cluster: &Cluster) {
         extra: "",
         ..Experiment::default()
     };
-    let retained =
-        yaml(&experiment).replace("  trialTemplate:\n", "  trialTemplate:\n    retain: true\n");
-    cluster.kubectl_with("create -f -", &retained).ok();
+    cluster
+        .kubectl_with("create -f -", &retained(&yaml(&experiment)))
+        .ok();
     cluster.completed("default", "words");
     let pods = cluster.get("default", "pods -l katib.kubeflow.org/experiment=words");
     let pod = &names(&pods)[0];

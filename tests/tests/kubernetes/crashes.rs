@@ -1,5 +1,6 @@
 //! Parts of the cluster that end, stand still or stay away, and Diwan itself.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use diwan_tests::experiment::Experiment;
 use diwan_tests::wait_for;
 
 use crate::Case;
-use crate::steps::{create, delete, trials};
+use crate::steps::{endures, setting, short};
 
 /// In this order.
 pub(crate) const CASES: &[Case] = &[
@@ -25,19 +26,41 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 fn survives(cluster: &Cluster) {
-    endures(cluster, "killed", || {
-        for _ in 0..2 {
-            cluster.kill_controller();
-            sleep(Duration::from_secs(3));
-            cluster.remove_controller();
-            sleep(Duration::from_secs(3));
+    let kills: u32 = setting("DIWAN_TEST_KILLS", 6);
+    let experiment = Experiment {
+        name: "killed",
+        max: 2 * kills,
+        script: "sleep 2; echo loss=$0",
+        ..Experiment::default()
+    };
+    endures(cluster, &experiment, || {
+        for kill in 0..kills {
+            cluster.await_controller();
+            sleep(Duration::from_millis(random() % 4000));
+            // Crashes of one pod would be answered later and later.
+            if kill % 2 == 0 {
+                cluster.kill_controller();
+            } else {
+                cluster.remove_controller();
+            }
+            // Once in a while again while it starts.
+            if kill % 5 == 4 {
+                sleep(Duration::from_millis(random() % 2000));
+                cluster.remove_controller();
+            }
         }
-        cluster.await_controller();
+        let object = cluster.get("default", "experiment/killed");
+        println!("after {kills} kills: {}", object["status"]["trials"]);
     });
 }
 
+/// Another number each time.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
 fn outlives_the_api(cluster: &Cluster) {
-    endures(cluster, "api-killed", || {
+    endures(cluster, &short("api-killed"), || {
         cluster.component("kill", "kube-apiserver");
         sleep(Duration::from_secs(3));
         cluster.component("start", "kube-apiserver");
@@ -45,7 +68,7 @@ fn outlives_the_api(cluster: &Cluster) {
 }
 
 fn outlives_etcd(cluster: &Cluster) {
-    endures(cluster, "etcd-paused", || {
+    endures(cluster, &short("etcd-paused"), || {
         cluster.component("pause", "etcd");
         sleep(Duration::from_secs(20));
         cluster.component("resume", "etcd");
@@ -58,39 +81,9 @@ fn outlives_etcd(cluster: &Cluster) {
 }
 
 fn outlives_the_kubelet(cluster: &Cluster) {
-    endures(cluster, "kubelet-away", || {
+    endures(cluster, &short("kubelet-away"), || {
         cluster.component("stop", "kubelet");
         sleep(Duration::from_mins(1));
         cluster.component("start", "kubelet");
     });
-}
-
-/// An experiment during which something happens to the cluster: it ends with each trial once, and
-/// each with its own value.
-fn endures(cluster: &Cluster, name: &str, trouble: impl FnOnce()) {
-    let experiment = Experiment {
-        name,
-        max: 9,
-        parallel: 3,
-        script: "sleep 1; echo loss=$0",
-        ..Experiment::default()
-    };
-    create(cluster, &experiment);
-    let what = format!("experiment/{name}");
-    cluster.await_object("default", &what, "a first trial", |object| {
-        object["status"]["trialsSucceeded"].as_i64() > Some(0)
-    });
-    trouble();
-    let done = cluster.completed("default", name);
-    assert_eq!(done["status"]["trialsSucceeded"], 9, "{done:#}");
-    let trials = trials(cluster, name);
-    assert_eq!(trials.len(), 9);
-    for trial in &trials {
-        let metric = &trial["status"]["observation"]["metrics"][0];
-        assert_eq!(
-            metric["latest"],
-            trial["spec"]["parameterAssignments"][0]["value"]
-        );
-    }
-    delete(cluster, name);
 }

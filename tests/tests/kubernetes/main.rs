@@ -9,8 +9,11 @@
 mod algorithms;
 mod collectors;
 mod crashes;
+mod database;
 mod experiments;
+mod high_availability;
 mod kinds;
+mod scale;
 mod sdk;
 mod steps;
 mod webhooks;
@@ -33,14 +36,23 @@ const CASES: &[&[Case]] = &[
     sdk::CASES,
     webhooks::CASES,
     crashes::CASES,
+    database::CASES,
+    high_availability::CASES,
 ];
+
+/// They take long, so only when a word of theirs is given.
+const ON_DEMAND: &[&[Case]] = &[scale::CASES];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|a| !a.starts_with('-'))
         .collect();
-    let is_wanted = |name: &str| wanted.is_empty() || wanted.iter().any(|part| name.contains(part));
+    let is_named = |name: &str| wanted.iter().any(|part| name.contains(part));
+    let cases = CASES.iter().copied().flatten();
+    let cases = cases.filter(|(name, _)| wanted.is_empty() || is_named(name));
+    let demanded = ON_DEMAND.iter().copied().flatten();
+    let cases = cases.chain(demanded.filter(|(name, _)| is_named(name)));
     let begin = Instant::now();
     let cluster = Cluster::start();
     cluster.install();
@@ -49,20 +61,16 @@ fn main() -> ExitCode {
         begin.elapsed().as_secs_f64()
     );
     let mut failed = Vec::new();
-    for (name, case) in CASES.iter().copied().flatten() {
-        if !is_wanted(name) {
-            continue;
-        }
+    for (name, case) in cases {
         let begin = Instant::now();
         let ended = catch_unwind(AssertUnwindSafe(|| case(&cluster)));
         let outcome = if ended.is_ok() { "ok" } else { "FAILED" };
         println!("{name}: {outcome} ({:.1} s)", begin.elapsed().as_secs_f64());
         if ended.is_err() {
-            failed.push(name);
-            eprintln!(
-                "--- log of the controller ---\n{}",
-                cluster.controller_log()
-            );
+            failed.push(*name);
+            eprintln!("{}", cluster.describe());
+            // What the case could not put in order any more.
+            let _ = catch_unwind(AssertUnwindSafe(|| tidy(&cluster)));
         }
     }
     drop(cluster);
@@ -72,4 +80,9 @@ fn main() -> ExitCode {
         println!("failed: {failed:?}");
         ExitCode::FAILURE
     }
+}
+
+fn tidy(cluster: &Cluster) {
+    let _ = cluster.kubectl("delete experiments --all --timeout=60s");
+    cluster.install();
 }

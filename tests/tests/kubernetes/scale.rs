@@ -1,0 +1,95 @@
+//! Thousands of trials whose pods are simulated: what a trial costs the controller, early and late.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use diwan_tests::cluster::{Cluster, SYSTEM};
+use diwan_tests::experiment::Experiment;
+use diwan_tests::kubectl::is_completed;
+use serde_json::Value;
+
+use crate::Case;
+use crate::steps::{delete, setting, yaml};
+
+/// In this order.
+pub(crate) const CASES: &[Case] = &[("thousands of trials on simulated nodes", grows)];
+
+/// How long the whole may take.
+const PATIENCE: Duration = Duration::from_mins(30);
+
+fn grows(cluster: &Cluster) {
+    cluster.simulate(4);
+    let max = setting("DIWAN_TEST_TRIALS_SIMULATED", 2000);
+    let experiment = Experiment {
+        name: "thousands",
+        max,
+        parallel: 20,
+        // No program runs, so nothing is reported.
+        extra: "metricsCollectorSpec:\n  collector: {kind: None}",
+        ..Experiment::default()
+    };
+    let simulated = "restartPolicy: Never\n            nodeSelector: {type: kwok}\n            \
+                     tolerations: [{key: kwok.x-k8s.io/node, operator: Exists}]\n";
+    let text = yaml(&experiment).replace("restartPolicy: Never\n", simulated);
+    let requests = cluster.requests();
+    let begin = Instant::now();
+    cluster.kubectl_with("create -f -", &text).ok();
+    let quarter = u64::from(max / 4);
+    let mut marks = Vec::new();
+    let done = loop {
+        let object = cluster.get("default", "experiment/thousands");
+        let ended = ended(&object);
+        if ended >= quarter * (marks.len() as u64 + 1) && marks.len() < 4 {
+            marks.push((ended, begin.elapsed()));
+            println!(
+                "{ended} trials after {:.1} s, the controller has {:.0} MiB",
+                begin.elapsed().as_secs_f64(),
+                memory(cluster) / f64::from(1 << 20),
+            );
+        }
+        if is_completed(&object) {
+            break object;
+        }
+        assert!(begin.elapsed() < PATIENCE, "{object:#}");
+        sleep(Duration::from_millis(500));
+    };
+    assert_eq!(
+        ended(&done),
+        u64::from(max),
+        "{:#}",
+        done["status"]["conditions"]
+    );
+    let per_trial = |from: (u64, Duration), to: (u64, Duration)| {
+        (to.1.as_secs_f64() - from.1.as_secs_f64()) * 1000.0 / (to.0 - from.0) as f64
+    };
+    println!(
+        "per trial: first quarter {:.0} ms, last quarter {:.0} ms, {:.1} requests",
+        per_trial((0, Duration::ZERO), marks[0]),
+        per_trial(marks[2], marks[3]),
+        (cluster.requests() - requests) as f64 / f64::from(max),
+    );
+    let begin = Instant::now();
+    delete(cluster, "thousands");
+    println!("deleted after {:.1} s", begin.elapsed().as_secs_f64());
+}
+
+/// How many trials have ended, in whatever way.
+fn ended(experiment: &Value) -> u64 {
+    let status = &experiment["status"];
+    ["trialsSucceeded", "trialsFailed", "trialMetricsUnavailable"]
+        .iter()
+        .filter_map(|count| status[*count].as_u64())
+        .sum()
+}
+
+/// What the controller's process holds, as the kubelet says.
+fn memory(cluster: &Cluster) -> f64 {
+    let pods = cluster.get(SYSTEM, "pods -l diwan.dev/component=controller");
+    let node = pods["items"][0]["spec"]["nodeName"].as_str().unwrap();
+    let stats = format!("get --raw /api/v1/nodes/{node}/proxy/stats/summary");
+    let stats: Value = serde_json::from_str(&cluster.kubectl(&stats).ok()).unwrap();
+    let mut found = stats["pods"].as_array().into_iter().flatten();
+    let ours = found.find(|pod| pod["podRef"]["name"] == pods["items"][0]["metadata"]["name"]);
+    let bytes = ours.and_then(|pod| pod["containers"][0]["memory"]["rssBytes"].as_f64());
+    bytes.unwrap_or_default()
+}
