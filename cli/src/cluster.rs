@@ -69,6 +69,14 @@ pub(crate) struct Flags {
     /// Forget logs of trials that have reported nothing for so long, such as 30d
     #[arg(long, value_name = "AGE", env = "DIWAN_KEEP_LOGS")]
     keep_logs: Option<Age>,
+    /// How long something that fails is tried again before the experiment fails, such as 5m
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "DIWAN_PATIENCE",
+        default_value = "5m"
+    )]
+    patience: Age,
     /// Where the DB manager listens
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:6789")]
     db_manager_listen: SocketAddr,
@@ -279,7 +287,7 @@ impl Replica {
         let leading = CancellationToken::new();
         let client = self.client.clone();
         let controllers =
-            diwan_controller::run(client, self.ports(), Options::cluster(), leading.clone());
+            diwan_controller::run(client, self.ports(), self.options(), leading.clone());
         let controllers = tokio::spawn(controllers);
         // The lease is given back after the controllers have ended, so that no two run at once.
         let over = CancellationToken::new();
@@ -301,6 +309,13 @@ impl Replica {
                 leading.cancel();
                 !self.stop.is_cancelled()
             }
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            patience: self.flags.patience.0,
+            ..Options::cluster()
         }
     }
 

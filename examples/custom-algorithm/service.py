@@ -211,9 +211,10 @@ def main():
     probe = health.HealthServicer()
     probe.set(HEALTH_SERVICE, health_pb2.HealthCheckResponse.SERVING)
     health_pb2_grpc.add_HealthServicer_to_server(probe, server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
+    address = os.environ.get("LISTEN", f"127.0.0.1:{port}")
+    server.add_insecure_port(address)
     server.start()
-    print(f"serving on 127.0.0.1:{port}", flush=True)
+    print(f"serving on {address}", flush=True)
     if "PORT" in os.environ:
         # Whoever started this holds the other end of the standard input: it ends with them.
         threading.Thread(

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # An image with bash and the Python of .venv, and with those of its packages that the Katib SDK needs:
 #
-#   python.sh NAME:TAG OUT.tar
+#   python.sh NAME:TAG OUT.tar [FILE=PATH...] [OPTION...]
+#
+# Files and options as image.sh takes them.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
-[ $# = 2 ] || { sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2 && exit 2; }
+[ $# -ge 2 ] || { sed -n '2,/^set /{/^set /d; s/^# \{0,1\}//p;}' "${BASH_SOURCE[0]}" >&2 && exit 2; }
 python="$here/../../.venv/bin/python"
 [ -x "$python" ] || { echo "python.sh: no .venv: run \`make python\`" >&2 && exit 1; }
 
@@ -39,4 +41,4 @@ while read -r file; do
 done <<<"$linked"
 
 "$here/image.sh" "$1" "$2" --busybox --folder /tmp "$work/$version=/usr/local/lib/$version" "${files[@]}" \
-    --env PYTHONHOME=/usr/local --env LD_LIBRARY_PATH=/usr/local/lib
+    --env PYTHONHOME=/usr/local --env LD_LIBRARY_PATH=/usr/local/lib "${@:3}"

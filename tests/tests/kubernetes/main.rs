@@ -12,6 +12,7 @@ mod crashes;
 mod database;
 mod experiments;
 mod high_availability;
+mod images;
 mod kinds;
 mod scale;
 mod sdk;
@@ -32,6 +33,7 @@ const CASES: &[&[Case]] = &[
     experiments::CASES,
     algorithms::CASES,
     kinds::CASES,
+    images::CASES,
     collectors::CASES,
     sdk::CASES,
     webhooks::CASES,
