@@ -34,6 +34,35 @@ pub fn default_experiment(experiment: &mut Experiment) {
     default_collector(spec.metrics_collector_spec.get_or_insert_default());
 }
 
+/// Adds what `defaults` has and `object` has not. Lists of the same length are gone through by
+/// element, shorter ones are replaced.
+pub fn fill_in(object: &mut Value, defaults: Value) {
+    match (object, defaults) {
+        (Value::Object(object), Value::Object(defaults)) => {
+            for (key, default) in defaults {
+                match object.get_mut(&key) {
+                    Some(value) if !value.is_null() => fill_in(value, default),
+                    _ => {
+                        object.insert(key, default);
+                    }
+                }
+            }
+        }
+        (Value::Array(list), Value::Array(defaults)) if list.len() == defaults.len() => {
+            for (value, default) in list.iter_mut().zip(defaults) {
+                fill_in(value, default);
+            }
+        }
+        (Value::Array(list), Value::Array(defaults)) if list.len() < defaults.len() => {
+            *list = defaults;
+        }
+        (value @ Value::String(_), Value::String(default)) if *value == "" => {
+            *value = Value::String(default);
+        }
+        _ => {}
+    }
+}
+
 /// Every metric without a strategy gets the one that fits the objective's type.
 fn default_strategies(objective: &mut ObjectiveSpec) {
     let value = match objective.type_ {

@@ -23,6 +23,7 @@ pub mod suggestion;
 pub mod template;
 pub mod trial;
 pub mod trial_template;
+pub mod v1alpha3;
 pub mod validation;
 
 mod schema;

@@ -146,6 +146,22 @@ impl Template {
         Ok(object)
     }
 
+    /// A text that stands beside the template, such as `primaryContainerName`, for `trial`.
+    pub fn render_text(
+        &self,
+        text: &str,
+        parameters: &[TrialParameter],
+        assignments: &[ParameterAssignment],
+        trial: TrialMeta<'_>,
+    ) -> Result<String, TemplateError> {
+        let values = self.values(parameters, assignments, trial)?;
+        let lookup = |name: &str| {
+            let value = values.iter().find(|(n, _)| *n == name);
+            value.map(|(_, value)| value.as_str())
+        };
+        placeholder::fill(text, &lookup).map_err(TemplateError::Unlisted)
+    }
+
     /// The document with the same value for every placeholder: `1` where it becomes a
     /// number, `test-value` elsewhere.
     pub fn render_for_validation(&self) -> Map<String, Value> {
@@ -208,6 +224,15 @@ impl Template {
             .find(|a| !referred.contains(a.name.as_str()));
         unused.map_or(Ok(values), |a| Err(TemplateError::Unused(a.name.clone())))
     }
+}
+
+/// The document with what `lookup` has for each name in place of its placeholder. The error is a
+/// name without a value.
+pub(crate) fn with_placeholders<'v>(
+    object: &Map<String, Value>,
+    lookup: &impl Fn(&str) -> Option<&'v str>,
+) -> Result<Map<String, Value>, String> {
+    placeholder::substitute(object, &HashSet::new(), lookup, &mut HashSet::new())
 }
 
 /// What a JSON value is, in words.

@@ -2,7 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
-use diwan_api::{Experiment, crd::crds};
+use diwan_api::crd::{EXPERIMENTS, cluster_crds, crds};
+use diwan_api::{Experiment, v1alpha3};
 use serde_json::{Map, Value, json};
 
 fn definitions() -> Vec<Value> {
@@ -115,4 +116,33 @@ fn completion_time_may_be_null() {
     let experiment: Experiment = serde_json::from_value(object).unwrap();
     let status = serde_json::to_value(experiment.status).unwrap();
     assert_eq!(status.get("completionTime"), Some(&Value::Null));
+}
+
+#[test]
+fn a_cluster_serves_experiments_of_the_older_version_too() {
+    let plain = definitions();
+    for (crd, plain) in cluster_crds().iter().zip(plain) {
+        let mut definition = serde_json::to_value(crd).unwrap();
+        if definition["metadata"]["name"] == EXPERIMENTS {
+            let versions = definition["spec"]["versions"].as_array_mut().unwrap();
+            let older = versions.pop().unwrap();
+            assert_eq!(older["name"], v1alpha3::VERSION);
+            assert_eq!(
+                (&older["served"], &older["storage"]),
+                (&json!(true), &json!(false))
+            );
+            for same in ["additionalPrinterColumns", "subresources"] {
+                assert_eq!(older[same], versions[0][same]);
+            }
+            walk(&older["schema"]["openAPIV3Schema"], "", &mut |_, schema| {
+                assert_eq!(schema["x-kubernetes-preserve-unknown-fields"], true);
+            });
+            let spec = definition["spec"].as_object_mut().unwrap();
+            let conversion = spec.remove("conversion").unwrap();
+            assert_eq!(conversion["strategy"], "Webhook");
+            let service = &conversion["webhook"]["clientConfig"]["service"];
+            assert_eq!(service["path"], "/convert");
+        }
+        assert_eq!(definition, plain);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod algorithms;
 mod authority;
+mod conversion;
 mod health;
 mod trials;
 mod webhook;
@@ -36,7 +37,7 @@ use crate::port::observations::Observations;
 use crate::port::rules::Rules;
 use crate::port::suggester::Suggester;
 use algorithms::Configured;
-use authority::{Certificate, Shared};
+use authority::{Certificate, Shared, encoded};
 use health::Health;
 use trials::Trials;
 use webhook::Webhooks;
@@ -368,6 +369,8 @@ impl Keeper {
     ) -> anyhow::Result<()> {
         let now = authority::shared(&self.client, &self.namespace, Some(shared)).await?;
         // First the API server trusts, then the certificate changes.
+        let conversion = conversion::keep(&self.client, &self.address, &encoded(&now.bundle()));
+        let conversion = conversion.await;
         let current = webhook_configuration::is_current(&self.client, &now.bundle()).await?;
         if *told != now.bundle() || !current {
             webhook_configuration::apply(&self.client, &self.address, &now.bundle())
@@ -381,7 +384,8 @@ impl Keeper {
             *renewed = Instant::now();
             *shared = now;
         }
-        Ok(())
+        // Experiments of today's version go on without it.
+        conversion.context("can't tell the API server who converts experiments")
     }
 }
 

@@ -1,6 +1,7 @@
 //! The files that a user gives: YAML or JSON, one or several documents, read into objects that
 //! remember where each field stands.
 
+mod older;
 mod position;
 
 use std::fmt::{self, Display, Formatter};
@@ -76,7 +77,8 @@ impl Manifest {
     }
 }
 
-/// Reads every object of every file; all unreadable files are reported at once.
+/// Reads every object of every file, experiments of older versions as ones of today's; all
+/// unreadable files are reported at once.
 pub(crate) fn read_files(files: &[PathBuf]) -> Result<Vec<Manifest>, Vec<Problem>> {
     let mut manifests = Vec::new();
     let mut problems = Vec::new();
@@ -87,7 +89,7 @@ pub(crate) fn read_files(files: &[PathBuf]) -> Result<Vec<Manifest>, Vec<Problem
         }
     }
     if problems.is_empty() {
-        Ok(manifests)
+        older::converted(manifests)
     } else {
         Err(problems)
     }

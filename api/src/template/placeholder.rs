@@ -97,6 +97,21 @@ pub(super) fn substitute<'v>(
     filling.map(object)
 }
 
+/// A text with its placeholders filled; the error is a name without a value.
+pub(super) fn fill<'v>(
+    text: &str,
+    lookup: &impl Fn(&str) -> Option<&'v str>,
+) -> Result<String, String> {
+    let mut filling = Filling {
+        numbers: &HashSet::new(),
+        lookup,
+        used: &mut HashSet::new(),
+        pointer: String::new(),
+    };
+    let filled = filling.text(text)?;
+    Ok(filled.unwrap_or_else(|| text.to_owned()))
+}
+
 struct Filling<'a, F> {
     numbers: &'a HashSet<String>,
     lookup: &'a F,

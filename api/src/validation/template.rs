@@ -235,12 +235,13 @@ fn object(parsed: &Template, source: &str, template: &TrialTemplate, errors: &mu
         }
     }
     if is_job(&object) {
-        job(&object, &at, template, errors);
+        job(&object, parsed, &at, template, errors);
     }
 }
 
 fn job(
     object: &Map<String, Value>,
+    parsed: &Template,
     at: &impl Fn(&str) -> String,
     template: &TrialTemplate,
     errors: &mut FieldErrors,
@@ -258,7 +259,8 @@ fn job(
             .map_or_else(|| value.to_string(), str::to_owned);
         errors.push(FieldError::invalid(field, value, detail));
     }
-    let containers = container_names(object);
+    // Names may have placeholders, on both sides the same.
+    let containers = container_names(parsed.object());
     let primary = template.primary_container_name.as_str();
     if containers.is_empty() {
         let field = at(".spec.template.spec.containers");

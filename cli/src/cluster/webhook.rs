@@ -1,4 +1,5 @@
-//! The admission webhooks: the functions that the embedded API calls, behind HTTPS.
+//! The webhooks behind HTTPS: of admission, the functions that the embedded API calls, and of
+//! conversion.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,13 +10,13 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use diwan_api::crd::CONVERT;
 use diwan_api::trial_template::ConfigMapSource;
 use diwan_controller::admission::Denied;
 use diwan_controller::admission::experiment::mutate_experiment;
 use diwan_controller::admission::injection::{Injection, inject};
 use diwan_db_manager::TrialTokens;
-use k8s_openapi::api::core::v1::ConfigMap;
-use kube::{Api, Client};
+use kube::Client;
 use rustls::ServerConfig;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,6 +26,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use super::authority::Certificate;
+use super::conversion;
 use crate::port::rules::Rules;
 
 /// Where the webhooks answer.
@@ -62,6 +64,7 @@ impl Webhooks {
             .route(MUTATE_EXPERIMENT, post(mutate_an_experiment))
             .route(VALIDATE_EXPERIMENT, post(validate_an_experiment))
             .route(MUTATE_POD, post(mutate_a_pod))
+            .route(CONVERT, post(convert_experiments))
             .layer(DefaultBodyLimit::max(LARGEST_REVIEW))
             .with_state(Arc::new(self));
         let config = ServerConfig::builder()
@@ -77,9 +80,8 @@ impl Webhooks {
     async fn template(&self, experiment: &Value) -> Option<String> {
         let source = experiment.pointer("/spec/trialTemplate/configMap")?;
         let source: ConfigMapSource = serde_json::from_value(source.clone()).ok()?;
-        let api = Api::<ConfigMap>::namespaced(self.client.clone(), &source.config_map_namespace);
-        let map = api.get_opt(&source.config_map_name).await.ok()??;
-        map.data?.remove(&source.template_path)
+        let text = conversion::config_map_text(&self.client, &source);
+        text.await.ok()?
     }
 }
 
@@ -110,6 +112,10 @@ async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value>
     let namespace = review["request"]["namespace"].as_str().unwrap_or_default();
     inject(&mut after, namespace, &app.injection, Some(&token));
     Json(answer(&review, Ok(patch(before, &after))))
+}
+
+async fn convert_experiments(State(app): App, Json(review): Json<Value>) -> Json<Value> {
+    Json(conversion::answer(&app.client, &review).await)
 }
 
 /// The AdmissionReview that answers another.

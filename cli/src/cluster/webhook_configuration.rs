@@ -47,7 +47,8 @@ impl Address {
         }
     }
 
-    fn client_config(&self, path: &str, bundle: &str) -> Value {
+    /// How the API server reaches what answers at `path`; `bundle` is encoded.
+    pub(super) fn client_config(&self, path: &str, bundle: &str) -> Value {
         match self {
             Self::Service {
                 namespace,

@@ -9,7 +9,7 @@ pub(crate) struct Crds {}
 /// Prints them.
 pub(crate) fn run(_: &Crds) -> anyhow::Result<ExitCode> {
     let mut text = String::new();
-    for crd in diwan_api::crd::crds() {
+    for crd in diwan_api::crd::cluster_crds() {
         text.push_str("---\n");
         text.push_str(&serde_saphyr::to_string(&crd)?);
     }

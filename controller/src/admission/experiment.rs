@@ -1,6 +1,6 @@
 //! Experiments: defaults, our finalizer, validation.
 
-use diwan_api::defaults::default_experiment;
+use diwan_api::defaults::{default_experiment, fill_in};
 use diwan_api::metadata::FINALIZER_EXPERIMENT;
 use diwan_api::validation::{self, ValidationContext};
 use diwan_api::{Experiment, FieldError, FieldErrors};
@@ -66,35 +66,6 @@ fn read(object: &Value) -> Result<(Experiment, Vec<FieldError>), Denied> {
         kind: "Experiment",
         detail: error.to_string(),
     })
-}
-
-/// Adds what `defaults` has and `object` has not. Lists of the same length are gone through by
-/// element, shorter ones are replaced.
-fn fill_in(object: &mut Value, defaults: Value) {
-    match (object, defaults) {
-        (Value::Object(object), Value::Object(defaults)) => {
-            for (key, default) in defaults {
-                match object.get_mut(&key) {
-                    Some(value) if !value.is_null() => fill_in(value, default),
-                    _ => {
-                        object.insert(key, default);
-                    }
-                }
-            }
-        }
-        (Value::Array(list), Value::Array(defaults)) if list.len() == defaults.len() => {
-            for (value, default) in list.iter_mut().zip(defaults) {
-                fill_in(value, default);
-            }
-        }
-        (Value::Array(list), Value::Array(defaults)) if list.len() < defaults.len() => {
-            *list = defaults;
-        }
-        (value @ Value::String(_), Value::String(default)) if *value == "" => {
-            *value = Value::String(default);
-        }
-        _ => {}
-    }
 }
 
 fn add_finalizer(object: &mut Value) {

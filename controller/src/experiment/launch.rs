@@ -122,7 +122,10 @@ fn trial(
         namespace: &namespace,
     };
     let parameters = spec.trial_parameters.as_deref().unwrap_or_default();
-    let run = template.render(parameters, &assignment.parameter_assignments, meta)?;
+    let assignments = &assignment.parameter_assignments;
+    let run = template.render(parameters, assignments, meta)?;
+    let primary = &spec.primary_container_name;
+    let primary = template.render_text(primary, parameters, assignments, meta)?;
 
     let mut trial = Trial::default();
     trial.metadata.name = Some(assignment.name.clone());
@@ -152,10 +155,7 @@ fn trial(
         .spec
         .primary_pod_labels
         .clone_from(&spec.primary_pod_labels);
-    trial
-        .spec
-        .primary_container_name
-        .clone_from(&spec.primary_container_name);
+    trial.spec.primary_container_name = primary;
     trial
         .spec
         .success_condition
