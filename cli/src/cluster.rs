@@ -369,8 +369,8 @@ impl Keeper {
     ) -> anyhow::Result<()> {
         let now = authority::shared(&self.client, &self.namespace, Some(shared)).await?;
         // First the API server trusts, then the certificate changes.
-        let conversion = conversion::keep(&self.client, &self.address, &encoded(&now.bundle()));
-        let conversion = conversion.await;
+        let bundle = encoded(&now.bundle());
+        let conversion = conversion::keep(&self.client, &self.address, &bundle).await;
         let current = webhook_configuration::is_current(&self.client, &now.bundle()).await?;
         if *told != now.bundle() || !current {
             webhook_configuration::apply(&self.client, &self.address, &now.bundle())

@@ -1,11 +1,12 @@
 use pretty_assertions::assert_eq;
+use proptest::prelude::{prop_assert_eq, proptest};
 use serde_json::{Value, json};
 
 use super::{ANNOTATION, API_VERSION, STORED_API_VERSION, convert, template_source};
 use crate::validation::{ValidationContext, validate_experiment};
 use crate::{Experiment, FieldError};
 
-const OLD_FILE: &str = r##"
+const OLD_FILE: &str = r#"
 apiVersion: "kubeflow.org/v1alpha3"
 kind: Experiment
 metadata:
@@ -53,7 +54,7 @@ spec:
     - name: --dropout_rate
       parameterType: double
       feasibleSpace: {min: "0.1", max: "0.9"}
-"##;
+"#;
 
 fn old_file() -> Value {
     serde_saphyr::from_str(OLD_FILE).unwrap()
@@ -534,4 +535,32 @@ fn other_versions_and_kinds_are_refused() {
     assert_eq!(error.field, "apiVersion");
     old["kind"] = json!("Trial");
     assert_eq!(refusal(&old).field, "kind");
+}
+
+proptest! {
+    #[test]
+    fn any_text_of_an_object_survives_as_a_go_template(text in "([ -~\n]|\\{\\{-? ?|-?\\}\\}|é|#|: )*") {
+        let mut new = new_experiment();
+        let pointer = "/spec/trialTemplate/trialSpec/spec/template/spec/containers/0/args/1";
+        *new.pointer_mut(pointer).unwrap() = format!("{text}${{trialParameters.me}}").into();
+        let old = down(&new);
+        prop_assert_eq!(up(&old), new);
+        let again = up(&plain(&old));
+        let expected = format!("{text}${{trialParameters.trialName}}");
+        prop_assert_eq!(again.pointer(pointer).unwrap(), &Value::from(expected));
+    }
+
+    #[test]
+    fn any_name_and_range_of_a_parameter_go_there_and_back(name in "[!-~]{1,12}", max in "[0-9.e-]{0,6}") {
+        let mut old = old_file();
+        old["spec"]["parameters"][0]["name"] = name.as_str().into();
+        old["spec"]["parameters"][0]["feasibleSpace"]["max"] = max.as_str().into();
+        // Names stand in quotes in this template.
+        if let Ok(new) = convert(&old, STORED_API_VERSION, None) {
+            prop_assert_eq!(plain(&down(&new)), old);
+            prop_assert_eq!(up(&down(&new)), new);
+        } else {
+            assert!(name.contains(['"', '\\']), "{name}");
+        }
+    }
 }
