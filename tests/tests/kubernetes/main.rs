@@ -17,6 +17,7 @@ mod kinds;
 mod scale;
 mod sdk;
 mod steps;
+mod v1alpha3;
 mod webhooks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,6 +32,7 @@ type Case = (&'static str, fn(&Cluster));
 /// In this order.
 const CASES: &[&[Case]] = &[
     experiments::CASES,
+    v1alpha3::CASES,
     algorithms::CASES,
     kinds::CASES,
     images::CASES,
