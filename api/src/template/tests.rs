@@ -101,6 +101,21 @@ fn meta_keys_are_facts_of_trial_and_template() {
 }
 
 #[test]
+fn a_text_beside_the_template_is_rendered_with_it() {
+    let template = object(json!({"args": ["${trialParameters.name}"]}));
+    let template = Template::parse(TemplateSource::Object(&template)).unwrap();
+    let names = parameters(&[("name", "${trialSpec.Name}")]);
+    let render = |text| template.render_text(text, &names, &[], TRIAL);
+    assert_eq!(render("main"), Ok("main".to_owned()));
+    assert_eq!(
+        render("${trialParameters.name}-main"),
+        Ok("e-1-main".to_owned())
+    );
+    let unlisted = TemplateError::Unlisted("other".to_owned());
+    assert_eq!(render("${trialParameters.other}"), Err(unlisted));
+}
+
+#[test]
 fn errors_name_the_parameter() {
     let template = json!({"args": ["${trialParameters.x}"]});
     let check = |names: &[_], values: &[_], expected: &str| {
