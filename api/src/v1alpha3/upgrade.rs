@@ -76,9 +76,13 @@ fn source<'a>(
 
 fn missing(reference: &Value) -> FieldError {
     let source: ConfigMapSource = serde_json::from_value(reference.clone()).unwrap_or_default();
+    let place = match source.config_map_namespace.as_str() {
+        "" => "the experiment's namespace".to_owned(),
+        namespace => format!("namespace {namespace:?}"),
+    };
     let detail = format!(
-        "there is no such ConfigMap with key {:?} in namespace {:?}",
-        source.template_path, source.config_map_namespace
+        "there is no such ConfigMap with key {:?} in {place}",
+        source.template_path
     );
     let field = format!("{GO_TEMPLATE}.templateSpec");
     FieldError::invalid(field, &source.config_map_name, detail)
