@@ -87,12 +87,15 @@ fn raw_template(object: &Map<String, Value>, parameters: Option<&Value>) -> Stri
     }
     let document = Value::Object(document);
     let text = serde_saphyr::to_string(&document).unwrap_or_else(|_| document.to_string());
-    // What looks like an action of a template was none.
+    // What looks like an action of a template was none; nor does a brace before one belong to it.
     let mut text = text.replace("{{", r#"{{"{{"}}"#);
     let actions = names.iter().map(|name| action(name, object, parameters));
     let actions = actions.chain(["{{.Trial}}".to_owned(), "{{.NameSpace}}".to_owned()]);
     for (i, action) in actions.enumerate() {
-        text = text.replace(&word(i), &action);
+        let word = word(i);
+        text = text
+            .replace(&format!("{{{word}"), &format!(r#"{{{{"{{"}}}}{word}"#))
+            .replace(&word, &action);
     }
     text
 }
