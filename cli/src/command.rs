@@ -5,6 +5,7 @@ mod controller;
 mod crds;
 mod db_manager;
 mod entrypoint;
+mod install;
 mod metrics_collector;
 mod run;
 mod suggestion;
@@ -16,6 +17,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use serde::Serialize;
 use tokio::runtime::Builder;
 
 use crate::manifest::Problem;
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Entrypoint(entrypoint::Entrypoint),
     /// Run controllers, webhooks and the observation log against a cluster
     Controller(controller::Controller),
+    /// Print the manifests of a cluster installation as YAML
+    Install(install::Install),
     /// Print the custom resource definitions as YAML
     Crds(crds::Crds),
 }
@@ -74,9 +78,20 @@ impl Command {
             Self::Entrypoint(command) => command.run(),
             Self::Controller(command) => Box::pin(command.run()).await,
             Self::MetricsCollector(command) => command.run().await,
+            Self::Install(command) => command.run(),
             Self::Crds(command) => crds::run(&command),
         }
     }
+}
+
+/// Prints objects as YAML documents.
+fn print_yaml(objects: &[impl Serialize]) -> anyhow::Result<()> {
+    let mut text = String::new();
+    for object in objects {
+        text.push_str("---\n");
+        text.push_str(&serde_saphyr::to_string(object)?);
+    }
+    print(&text)
 }
 
 /// Prints a command's result. A reader that has seen enough (`| head`) is no error.

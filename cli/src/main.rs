@@ -11,6 +11,7 @@ mod apply;
 mod cluster;
 mod command;
 mod control_plane;
+mod install;
 mod logging;
 mod manifest;
 mod port;

@@ -8,11 +8,6 @@ pub(crate) struct Crds {}
 
 /// Prints them.
 pub(crate) fn run(_: &Crds) -> anyhow::Result<ExitCode> {
-    let mut text = String::new();
-    for crd in diwan_api::crd::cluster_crds() {
-        text.push_str("---\n");
-        text.push_str(&serde_saphyr::to_string(&crd)?);
-    }
-    super::print(&text)?;
+    super::print_yaml(&diwan_api::crd::cluster_crds())?;
     Ok(ExitCode::SUCCESS)
 }
