@@ -9,6 +9,7 @@
 pub mod cluster;
 pub mod experiment;
 pub mod forward;
+pub mod installation;
 pub mod kubectl;
 pub mod postgres;
 pub mod process;
