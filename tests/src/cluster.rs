@@ -15,13 +15,6 @@ use crate::{programs, root, wait_for};
 pub const SYSTEM: &str = "kubeflow";
 /// The image of trials: a shell and its tools.
 pub const BUSYBOX: &str = "diwan.test/busybox:1";
-/// What `diwan` is linked against, which its image has to hold.
-const LIBRARIES: [&str; 4] = [
-    "/lib/x86_64-linux-gnu/libgcc_s.so.1",
-    "/lib/x86_64-linux-gnu/libm.so.6",
-    "/lib/x86_64-linux-gnu/libc.so.6",
-    "/lib64/ld-linux-x86-64.so.2",
-];
 
 /// The cluster. It ends when the value goes.
 pub struct Cluster {
@@ -165,28 +158,9 @@ impl Cluster {
     }
 
     fn load_images(&self) {
-        let strip = |name: &str| {
-            let stripped = self.folder.join(name);
-            let mut strip = Command::new("strip");
-            run(strip.arg("-o").arg(&stripped).arg(programs().join(name))).ok();
-            stripped
-        };
-        let programs = ["diwan", "diwan-metrics-collector"].map(strip);
-        let mut files: Vec<String> = LIBRARIES
-            .iter()
-            .map(|library| format!("{library}={library}"))
-            .collect();
-        for program in &programs {
-            let name = program.file_name().unwrap().display();
-            files.push(format!("{}=/{name}", program.display()));
-        }
-        let mut arguments: Vec<&str> = files.iter().map(String::as_str).collect();
-        arguments.extend(["--entrypoint", "/diwan"]);
-        self.load("diwan.test/diwan:1", "image.sh", &arguments);
+        let built = programs().display().to_string();
+        self.load("diwan.test/diwan:1", "diwan-image.sh", &[&built]);
         self.load(BUSYBOX, "image.sh", &["--busybox", "--folder", "/tmp"]);
-        for program in programs {
-            fs::remove_file(program).unwrap();
-        }
     }
 
     fn script(name: &str, arguments: impl FnOnce(&mut Command) -> &mut Command) {
