@@ -91,7 +91,11 @@ impl Set<'_> {
             }
             _ => (place == self.namespace, "its namespace"),
         };
-        complain([(is_right, format!("{what} is {place}"))])
+        let is_labelled = object["metadata"]["labels"]["app.kubernetes.io/name"] == "diwan";
+        complain([
+            (is_right, format!("{what} is {place}")),
+            (is_labelled, "it is not labelled as Diwan's".to_owned()),
+        ])
     }
 
     /// What is wrong with that to which an object refers.

@@ -108,10 +108,9 @@ fn of_archive(archive: &Path) -> Image {
 fn of_dockerfile(text: &str) -> Image {
     let (_, stage) = text.rsplit_once("\nFROM ").unwrap();
     let value = |instruction: &str| {
-        let lines = stage
-            .lines()
-            .filter_map(|line| line.strip_prefix(instruction));
-        lines.last().unwrap_or_default().trim().to_owned()
+        let mut lines = stage.lines().rev();
+        let found = lines.find_map(|line| line.strip_prefix(instruction));
+        found.unwrap_or_default().trim().to_owned()
     };
     let copies = stage.lines().filter_map(|line| line.strip_prefix("COPY "));
     let programs = copies.flat_map(|line| {

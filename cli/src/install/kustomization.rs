@@ -68,7 +68,7 @@ pub(super) struct Kustomization {
 #[serde(deny_unknown_fields)]
 struct Patch {
     target: Target,
-    /// JSON patch, as YAML.
+    /// JSON patch, as YAML; or `$patch: delete`.
     patch: String,
 }
 
@@ -130,14 +130,21 @@ impl Kustomization {
 }
 
 impl Patch {
-    fn apply(&self, objects: &mut [Value]) -> anyhow::Result<()> {
+    fn apply(&self, objects: &mut Vec<Value>) -> anyhow::Result<()> {
         let Target { kind, name } = &self.target;
-        let patch: json_patch::Patch = serde_saphyr::from_str(&self.patch)?;
-        let target = objects
-            .iter_mut()
-            .find(|object| object["kind"] == **kind && object["metadata"]["name"] == **name)
-            .with_context(|| format!("a patch is for {kind} {name}, which is not there"))?;
-        json_patch::patch(target, &patch).with_context(|| format!("patch of {kind} {name}"))
+        let is_target = |object: &Value| {
+            object["kind"] == kind.as_str() && object["metadata"]["name"] == name.as_str()
+        };
+        let at = objects.iter().position(is_target);
+        let at = at.with_context(|| format!("a patch is for {kind} {name}, which is not there"))?;
+        let patch: Value = serde_saphyr::from_str(&self.patch)?;
+        if patch["$patch"] == "delete" {
+            objects.remove(at);
+            return Ok(());
+        }
+        let patch: json_patch::Patch = serde_json::from_value(patch)?;
+        json_patch::patch(&mut objects[at], &patch)
+            .with_context(|| format!("patch of {kind} {name}"))
     }
 }
 
@@ -229,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_that_does_not_fit_is_an_error() {
+    fn a_patch_fits_or_is_an_error() {
         let patch = |name: &str, patch: &str| Patch {
             target: Target {
                 kind: "Deployment".to_owned(),
@@ -242,13 +249,19 @@ mod tests {
         let mut changed = objects();
         patch("a", add).apply(&mut changed).unwrap();
         assert_eq!(changed[0]["spec"], 1);
+        patch("a", "$patch: delete").apply(&mut changed).unwrap();
+        assert_eq!(changed, [json!(null); 0]);
         let error = patch("b", add).apply(&mut objects()).unwrap_err();
         assert!(
             error
                 .to_string()
                 .contains("Deployment b, which is not there")
         );
-        let removal = patch("a", "[{op: remove, path: /spec/replicas}]");
-        assert!(removal.apply(&mut objects()).is_err());
+        for wrong in [
+            "[{op: remove, path: /spec/replicas}]",
+            "spec: {replicas: 2}",
+        ] {
+            assert!(patch("a", wrong).apply(&mut objects()).is_err(), "{wrong}");
+        }
     }
 }
