@@ -86,13 +86,16 @@ fn what_diwan_prints_is_what_kubectl_makes_of_the_folders() {
         for with_kubeflow in [false, true] {
             let folder = tempfile::tempdir().unwrap();
             let manifests = from(folder.path(), &root().join("manifests"));
-            let mut overlay = format!(
+            let components = if with_kubeflow {
+                format!("components: [{manifests}/kubeflow]\n")
+            } else {
+                String::new()
+            };
+            let overlay = format!(
                 "namespace: tuning\nresources: [{manifests}/{variant}]\nimages:\n\
-                 - {{name: diwan, newName: registry.example:5000/diwan, newTag: \"1\"}}\n"
+                 - {{name: diwan, newName: registry.example:5000/diwan, newTag: \"1\"}}\n\
+                 {components}"
             );
-            if with_kubeflow {
-                overlay += &format!("components: [{manifests}/kubeflow]\n");
-            }
             fs::write(folder.path().join("kustomization.yaml"), overlay).unwrap();
             let mut install = Command::new(diwan());
             install.args(["install", "--variant", variant, "--namespace", "tuning"]);
