@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use clap::Args;
 use diwan_controller::admission::injection::Injection;
 use diwan_controller::leader::Election;
-use diwan_controller::{Options, Ports};
+use diwan_controller::{Metrics, Options, Ports};
 use diwan_db_manager::retention::{self, Age};
 use diwan_db_manager::url::DatabaseUrl;
 use diwan_db_manager::{ObservationStore, TrialTokens, grpc, store};
@@ -97,6 +97,9 @@ pub(crate) struct Flags {
     /// Where health is asked for: /healthz and /readyz
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:18080")]
     health_listen: SocketAddr,
+    /// Where metrics for Prometheus are served: /metrics
+    #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
+    metrics_listen: SocketAddr,
     /// The image of `diwan`, for the collectors of trials; by default that of this pod
     #[arg(long, value_name = "IMAGE", env = "DIWAN_IMAGE")]
     image: Option<String>,
@@ -129,6 +132,7 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
         namespace,
         store,
         flags,
+        metrics: crate::metrics::of_this_process(),
         tasks: TaskTracker::new(),
         stop,
     };
@@ -156,6 +160,7 @@ struct Replica {
     rules: Rules,
     /// Where pods reach the DB manager.
     db_manager: String,
+    metrics: Arc<Metrics>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -164,9 +169,13 @@ impl Replica {
     /// Starts what every replica does.
     async fn serve(&self, shared: Shared) -> anyhow::Result<()> {
         let health = Arc::new(Health::default());
+        let (metrics, stop) = (|| self.metrics.clone(), || self.stop.clone());
         let listener = bind(self.flags.health_listen).await?;
         self.tasks
-            .spawn(health::serve(listener, health.clone(), self.stop.clone()));
+            .spawn(health::serve(listener, health.clone(), metrics(), stop()));
+        let listener = bind(self.flags.metrics_listen).await?;
+        self.tasks
+            .spawn(crate::metrics::serve(listener, metrics(), stop()));
         self.follow_configuration().await?;
         self.serve_algorithms().await?;
         self.serve_log().await?;
@@ -286,10 +295,13 @@ impl Replica {
         }
         tracing::info!(identity, "leading");
         let leading = CancellationToken::new();
-        let client = self.client.clone();
-        let controllers =
-            diwan_controller::run(client, self.ports(), self.options(), leading.clone());
-        let controllers = tokio::spawn(controllers);
+        let controllers = tokio::spawn(diwan_controller::run(
+            self.client.clone(),
+            self.ports(),
+            self.options(),
+            self.metrics.clone(),
+            leading.clone(),
+        ));
         // The lease is given back after the controllers have ended, so that no two run at once.
         let over = CancellationToken::new();
         let ending = async {

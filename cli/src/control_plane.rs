@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use diwan_controller::Ports;
+use diwan_controller::{Metrics, Ports};
 use diwan_db_manager::{ObservationStore, SqliteStore, grpc, retention, store};
 use diwan_node::{JobController, Node, NodeOptions};
 use diwan_suggestion::{EarlyStoppingService, SuggestionService};
@@ -71,6 +71,8 @@ pub(crate) struct Addresses {
     pub(crate) db_manager: SocketAddr,
     /// gRPC `Suggestion` and `EarlyStopping`.
     pub(crate) suggestion: SocketAddr,
+    /// Metrics for Prometheus, where they were asked for.
+    pub(crate) metrics: Option<SocketAddr>,
     /// For `kubectl` and SDKs.
     pub(crate) kubeconfig: PathBuf,
 }
@@ -152,10 +154,15 @@ impl ControlPlane {
         let db_manager = listeners.db_manager.bind().await?;
         let suggestion = listeners.suggestion.bind().await?;
         let for_pods = address::bind_for_pods(data).await?;
+        let scraped = match flags.metrics_listen {
+            Some(address) => Some(Listen::exactly(address).bind().await?),
+            None => None,
+        };
         let addresses = Addresses {
             ui: front.page(),
             db_manager: db_manager.local_addr()?,
             suggestion: suggestion.local_addr()?,
+            metrics: scraped.as_ref().map(TcpListener::local_addr).transpose()?,
             kubeconfig: front.kubeconfig.clone(),
         };
         let pods = PodSurroundings {
@@ -191,7 +198,14 @@ impl ControlPlane {
             store: Arc::clone(&store),
             absences,
         };
-        plane.start_controllers(&base, observations.clone());
+        let metrics = crate::metrics::of_this_process();
+        plane.start_controllers(&base, observations.clone(), Arc::clone(&metrics));
+        if let Some(listener) = scraped {
+            let stop = plane.shutdown.clone();
+            plane
+                .tasks
+                .spawn(crate::metrics::serve(listener, metrics, stop));
+        }
         let stop = plane.shutdown.clone();
         let logs = KeptLogs {
             api: base.api.clone(),
@@ -242,7 +256,12 @@ impl ControlPlane {
         }
     }
 
-    fn start_controllers(&self, base: &Base, observations: Observations) {
+    fn start_controllers(
+        &self,
+        base: &Base,
+        observations: Observations,
+        metrics: Arc<Metrics>,
+    ) {
         let suggester = Arc::new(Suggester(Arc::clone(&base.suggesters)));
         let early_stopper = Arc::new(EarlyStopper {
             stoppers: Arc::clone(&base.early_stoppers),
@@ -255,6 +274,7 @@ impl ControlPlane {
             client,
             ports,
             options,
+            metrics,
             self.shutdown.clone(),
         ));
         let jobs = JobController::start(base.api.clone(), NODE_NAME);

@@ -14,6 +14,7 @@ mod control_plane;
 mod install;
 mod logging;
 mod manifest;
+mod metrics;
 mod port;
 mod progress;
 mod report;

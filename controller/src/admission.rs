@@ -5,6 +5,7 @@
 //! What they do not know they leave as it is.
 
 pub mod experiment;
+pub mod image_program;
 pub mod injection;
 pub mod pod;
 pub mod trial;

@@ -92,6 +92,13 @@ where
             .map(|seen| seen.object.clone())
     }
 
+    /// Shows each object; nothing may be awaited meanwhile.
+    pub(crate) fn each(&self, mut show: impl FnMut(&Key, &K)) {
+        for (key, seen) in &self.objects.read().seen {
+            show(key, &seen.object);
+        }
+    }
+
     /// Waits for the first complete list.
     pub(crate) async fn synced(&self) {
         let mut synced = self.synced.subscribe();

@@ -9,6 +9,7 @@
 pub mod admission;
 pub mod experiment;
 pub mod leader;
+pub mod metrics;
 pub mod options;
 pub mod port;
 pub mod run;
@@ -27,6 +28,7 @@ mod world;
 #[cfg(test)]
 mod simulation;
 
+pub use metrics::Metrics;
 pub use options::Options;
 pub use port::{
     Chance, Clock, Curve, EarlyStopper, EarlyStopperError, Observations, ObservationsError, Ports,

@@ -112,6 +112,11 @@ impl Queue {
         self.changed.notify_one();
     }
 
+    /// How many objects wait to be looked at.
+    pub(crate) fn depth(&self) -> usize {
+        self.state.lock().ready.len()
+    }
+
     /// Looks at one object after the other, up to `concurrency` at a time, until `stop`; then waits
     /// a little for those in work.
     pub(crate) async fn run<F, Fut>(

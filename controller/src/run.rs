@@ -1,6 +1,7 @@
 //! Starts the controllers and keeps them going.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use diwan_api::{Experiment, Suggestion, Trial};
 use k8s_openapi::api::batch::v1::Job;
@@ -11,8 +12,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::event::Recorder;
+use crate::key::Key;
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::port::Ports;
+use crate::queue::{Outcome, Queue};
 use crate::trial::kinds::Kinds;
 use crate::world::{Caches, Ledgers, Queues, World};
 use crate::{experiment, stopping, suggestion, trial};
@@ -21,11 +25,17 @@ use crate::{experiment, stopping, suggestion, trial};
 ///
 /// Nothing is lost when the process ends at any other instant: all that is to be known is in the
 /// API, and the names of trials come from the suggestions.
-pub async fn run(client: Client, ports: Ports, options: Options, shutdown: CancellationToken) {
+pub async fn run(
+    client: Client,
+    ports: Ports,
+    options: Options,
+    metrics: Arc<Metrics>,
+    shutdown: CancellationToken,
+) {
     let tasks = TaskTracker::new();
     let queues = Queues::default();
     let ledgers = Arc::new(Ledgers::default());
-    let caches = Caches::new(&queues, ledgers.clone(), ports.clock.clone());
+    let caches = Caches::new(&queues, ledgers.clone(), &metrics, ports.clock.clone());
     watch(&tasks, &client, &caches, &shutdown);
     let (recorder, events) = Recorder::new(
         client.clone(),
@@ -53,7 +63,9 @@ pub async fn run(client: Client, ports: Ports, options: Options, shutdown: Cance
         fresh_rules: stopping::FreshRules::default(),
         queues,
         recorder,
+        metrics: metrics.clone(),
     });
+    metrics.follow(&world);
     if shutdown
         .run_until_cancelled(first_lists(&world))
         .await
@@ -91,29 +103,50 @@ async fn first_lists(world: &World) {
 }
 
 fn work(tasks: &TaskTracker, world: &Arc<World>, stop: &CancellationToken) {
-    let concurrency = world.options.concurrency;
+    let [experiments, suggestions, trials, stopping] = world.queues.by_controller();
     let controller = Arc::new(experiment::Controller::new(world.clone()));
-    let queue = world.queues.experiments.clone();
-    tasks.spawn(queue.run(concurrency, stop.clone(), move |key| {
+    start(tasks, world, experiments, stop, move |key| {
         let controller = controller.clone();
         async move { controller.reconcile(key).await }
-    }));
+    });
     let controller = Arc::new(suggestion::Controller::new(world.clone()));
-    let queue = world.queues.suggestions.clone();
-    tasks.spawn(queue.run(concurrency, stop.clone(), move |key| {
+    start(tasks, world, suggestions, stop, move |key| {
         let controller = controller.clone();
         async move { controller.reconcile(key).await }
-    }));
+    });
     let controller = Arc::new(stopping::Controller::new(world.clone()));
-    let queue = world.queues.stopping.clone();
-    tasks.spawn(queue.run(concurrency, stop.clone(), move |key| {
+    start(tasks, world, stopping, stop, move |key| {
         let controller = controller.clone();
         async move { controller.reconcile(key).await }
-    }));
+    });
     let controller = Arc::new(trial::Controller::new(world.clone()));
-    let queue = world.queues.trials.clone();
-    tasks.spawn(queue.run(concurrency, stop.clone(), move |key| {
+    start(tasks, world, trials, stop, move |key| {
         let controller = controller.clone();
         async move { controller.reconcile(key).await }
-    }));
+    });
+}
+
+/// Works off the queue of one controller; each look is timed.
+fn start<F, Fut>(
+    tasks: &TaskTracker,
+    world: &World,
+    (name, queue): (&'static str, &Arc<Queue>),
+    stop: &CancellationToken,
+    reconcile: F,
+) where
+    F: Fn(Key) -> Fut + Send + 'static,
+    Fut: Future<Output = Outcome> + Send + 'static,
+{
+    let metrics = world.metrics.clone();
+    let timed = move |key| {
+        let (metrics, look) = (metrics.clone(), reconcile(key));
+        async move {
+            let begin = Instant::now();
+            let outcome = look.await;
+            metrics.reconciled(name, begin.elapsed(), outcome);
+            outcome
+        }
+    };
+    let concurrency = world.options.concurrency;
+    tasks.spawn(queue.clone().run(concurrency, stop.clone(), timed));
 }

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use crate::experiment::ledger::TrialState;
 use crate::experiment::plan as experiment_plan;
 use crate::key::Key;
+use crate::metrics::Metrics;
 use crate::port::SuggestReply;
 use crate::suggestion::{plan as suggestion_plan, reply};
 use crate::trial::simulated::{self, Ended};
@@ -91,7 +92,8 @@ impl View {
     fn of(truth: &Truth) -> Self {
         let ledgers = Arc::new(Ledgers::default());
         let clock = Arc::new(|| Timestamp::UNIX_EPOCH);
-        let caches = Caches::new(&Queues::default(), ledgers.clone(), clock);
+        let metrics = Arc::new(Metrics::new(Vec::new()));
+        let caches = Caches::new(&Queues::default(), ledgers.clone(), &metrics, clock);
         caches.experiments.written(truth.experiment.clone());
         if let Some(suggestion) = &truth.suggestion {
             caches.suggestions.written(suggestion.clone());

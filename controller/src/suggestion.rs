@@ -9,7 +9,7 @@ pub(crate) mod reply;
 mod service;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diwan_api::suggestion::condition_type;
 use diwan_api::{Conditions, Experiment, Suggestion, SuggestionStatus};
@@ -171,7 +171,13 @@ impl Controller {
         let mut note = None;
         if wanted.count > 0 {
             let request = self.request(suggestion, experiment, &status, &wanted);
-            let mut reply = match self.world.ports.suggester.suggest(request).await {
+            let begin = Instant::now();
+            let answer = self.world.ports.suggester.suggest(request).await;
+            if let Some(algorithm) = &suggestion.spec.algorithm {
+                let name = &algorithm.algorithm_name;
+                self.world.metrics.suggested(name, begin.elapsed());
+            }
+            let mut reply = match answer {
                 Ok(reply) => reply,
                 Err(error) => {
                     return self

@@ -20,6 +20,7 @@ use crate::event::Recorder;
 use crate::experiment::ledger::{Ledger, TrialState};
 use crate::key::Key;
 use crate::merge_patch;
+use crate::metrics::Metrics;
 use crate::options::Options;
 use crate::port::{Clock, Ports};
 use crate::queue::Queue;
@@ -39,6 +40,7 @@ pub(crate) struct World {
     pub(crate) fresh_rules: FreshRules,
     pub(crate) queues: Queues,
     pub(crate) recorder: Recorder,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// The objects to look at, by kind.
@@ -49,6 +51,18 @@ pub(crate) struct Queues {
     pub(crate) trials: Arc<Queue>,
     /// Experiments whose running trials are looked at.
     pub(crate) stopping: Arc<Queue>,
+}
+
+impl Queues {
+    /// Each with the name of its controller.
+    pub(crate) fn by_controller(&self) -> [(&'static str, &Arc<Queue>); 4] {
+        [
+            ("experiment", &self.experiments),
+            ("suggestion", &self.suggestions),
+            ("trial", &self.trials),
+            ("stopping", &self.stopping),
+        ]
+    }
 }
 
 /// The ledgers of all experiments, by the experiment's uid: trials of an earlier experiment of the
@@ -122,9 +136,15 @@ pub(crate) struct Caches {
 }
 
 impl Caches {
-    pub(crate) fn new(queues: &Queues, ledgers: Arc<Ledgers>, clock: Clock) -> Self {
-        let on = queues.clone();
+    pub(crate) fn new(
+        queues: &Queues,
+        ledgers: Arc<Ledgers>,
+        metrics: &Arc<Metrics>,
+        clock: Clock,
+    ) -> Self {
+        let (on, counted) = (queues.clone(), metrics.clone());
         let experiments = Cache::new(drop_managed_fields, move |change: &Change<Experiment>| {
+            counted.experiment_changed(change);
             on.experiments.add(change.key.clone());
             on.suggestions.add(change.key.clone());
             let makes_rules = |e: &Arc<Experiment>| e.spec.early_stopping.is_some();
@@ -137,8 +157,9 @@ impl Caches {
             on.suggestions.add(change.key.clone());
             on.experiments.add(change.key.clone());
         });
-        let on = queues.clone();
+        let (on, counted) = (queues.clone(), metrics.clone());
         let trials = Cache::new(drop_spent_run, move |change: &Change<Trial>| {
+            counted.trial_changed(change);
             ledgers.apply(change, clock());
             on.trials.add(change.key.clone());
             let trial = change.new.as_ref().or(change.old.as_ref());

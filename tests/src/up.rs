@@ -21,6 +21,8 @@ pub struct Up {
     pub ui: String,
     pub db_manager: String,
     pub suggestion: String,
+    /// Where metrics are served, if a flag says so.
+    pub metrics: String,
     client: Kubectl,
 }
 
@@ -47,6 +49,7 @@ impl Up {
             ui: String::new(),
             db_manager: String::new(),
             suggestion: String::new(),
+            metrics: String::new(),
         };
         up.launch();
         up
@@ -93,6 +96,8 @@ impl Up {
                 address.trim().clone_into(&mut self.db_manager);
             } else if let Some(address) = line.strip_prefix("suggestion:") {
                 address.trim().clone_into(&mut self.suggestion);
+            } else if let Some(address) = line.strip_prefix("metrics:") {
+                address.trim().clone_into(&mut self.metrics);
             } else if let Some(file) = line.strip_prefix("export KUBECONFIG=") {
                 self.client.kubeconfig = PathBuf::from(file);
                 break;

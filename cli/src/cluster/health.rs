@@ -7,6 +7,7 @@ use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
+use diwan_controller::Metrics;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -23,12 +24,18 @@ impl Health {
     }
 }
 
-/// Answers `/healthz` and `/readyz` until `stop`.
-pub(super) async fn serve(listener: TcpListener, health: Arc<Health>, stop: CancellationToken) {
+/// Answers `/healthz` and `/readyz` until `stop`; and `/metrics`.
+pub(super) async fn serve(
+    listener: TcpListener,
+    health: Arc<Health>,
+    metrics: Arc<Metrics>,
+    stop: CancellationToken,
+) {
     let router = Router::new()
         .route("/healthz", get(async || "ok"))
         .route("/readyz", get(ready))
-        .with_state(health);
+        .with_state(health)
+        .merge(crate::metrics::router(metrics));
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
     if let Err(error) = served.await {
         tracing::error!("health ended: {error}");

@@ -34,6 +34,9 @@ fn announce(plane: &ControlPlane) -> anyhow::Result<()> {
     writeln!(out, "web UI:     {}", plane.addresses.ui)?;
     writeln!(out, "DB manager: {}", plane.addresses.db_manager)?;
     writeln!(out, "suggestion: {}", plane.addresses.suggestion)?;
+    if let Some(address) = plane.addresses.metrics {
+        writeln!(out, "metrics:    http://{address}/metrics")?;
+    }
     writeln!(
         out,
         "export KUBECONFIG={}",

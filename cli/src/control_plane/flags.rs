@@ -18,6 +18,9 @@ pub(crate) struct Shared {
     /// Address of the API and the web UI; 127.0.0.1:8080 or the next free port
     #[arg(long, value_name = "ADDR", env = "DIWAN_LISTEN")]
     pub(super) listen: Option<SocketAddr>,
+    /// Where metrics for Prometheus are served, at /metrics; by default nowhere
+    #[arg(long, value_name = "ADDR", env = "DIWAN_METRICS_LISTEN")]
+    pub(super) metrics_listen: Option<SocketAddr>,
     /// Where the observation log is kept: sqlite://PATH, postgres://USER:PASSWORD@HOST/DATABASE or
     /// mysql://…; by default in the data folder
     #[arg(long, value_name = "URL", env = "DIWAN_DATABASE_URL")]

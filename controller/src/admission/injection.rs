@@ -55,13 +55,8 @@ pub fn inject(
     let Some(plan) = plan(pod).filter(|_| is_primary(pod)) else {
         return;
     };
-    let kind = plan.spec.kind();
-    let name = match kind {
-        CollectorKind::StdOut | CollectorKind::File => CONTAINER_METRICS_LOGGER,
-        CollectorKind::TensorFlowEvent | CollectorKind::PrometheusMetric => {
-            CONTAINER_METRICS_COLLECTOR
-        }
-        _ => return,
+    let Some(name) = collector_name(plan.spec.kind()) else {
+        return;
     };
     let is_there = |spec: &Map<String, Value>| {
         entries(spec, "containers").any(|container| container["name"] == name)
@@ -103,6 +98,17 @@ pub fn inject(
         add_named(spec, "volumes", json!({"name": VOLUME, "emptyDir": {}}));
     }
     annotate(pod, ANNOTATION_DEFAULT_CONTAINER, &main);
+}
+
+/// The collector's name, of the kinds that have one beside the trial.
+pub(super) fn collector_name(kind: CollectorKind) -> Option<&'static str> {
+    match kind {
+        CollectorKind::StdOut | CollectorKind::File => Some(CONTAINER_METRICS_LOGGER),
+        CollectorKind::TensorFlowEvent | CollectorKind::PrometheusMetric => {
+            Some(CONTAINER_METRICS_COLLECTOR)
+        }
+        _ => None,
+    }
 }
 
 /// What the collector reads.
@@ -206,7 +212,8 @@ fn collector(
     })
 }
 
-fn annotate(pod: &mut Value, name: &str, value: &str) {
+/// Adds an annotation; one of that name stays as it is.
+pub(super) fn annotate(pod: &mut Value, name: &str, value: &str) {
     let Some(metadata) = pod.get_mut("metadata").and_then(Value::as_object_mut) else {
         return;
     };

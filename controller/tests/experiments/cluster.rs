@@ -15,7 +15,7 @@ use diwan_api::{
 use diwan_controller::admission::experiment::{mutate_experiment, validate_experiment};
 use diwan_controller::admission::trial::validate_trial;
 use diwan_controller::{
-    EarlyStopper, EarlyStopperError, Observations, ObservationsError, Options, Ports, Rules,
+    EarlyStopper, EarlyStopperError, Metrics, Observations, ObservationsError, Options, Ports, Rules,
     RulesRequest, SuggestReply, SuggestRequest, Suggester, SuggesterError, run,
 };
 use diwan_embedded::{Admission, Api as Embedded, Operation, Resource, Status, service};
@@ -353,6 +353,7 @@ fn start(embedded: &Embedded, logs: &Arc<Logs>, requests: &Requests) -> Runtime 
         client,
         ports,
         Options::default(),
+        Arc::new(Metrics::new(Vec::new())),
         CancellationToken::new(),
     ));
     drop(guard);
