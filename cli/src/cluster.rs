@@ -3,7 +3,9 @@
 mod algorithms;
 mod authority;
 mod conversion;
+mod entry_points;
 mod health;
+mod registry;
 mod trials;
 mod webhook;
 mod webhook_configuration;
@@ -38,6 +40,7 @@ use crate::port::rules::Rules;
 use crate::port::suggester::Suggester;
 use algorithms::Configured;
 use authority::{Certificate, Shared, encoded};
+use entry_points::EntryPoints;
 use health::Health;
 use trials::Trials;
 use webhook::Webhooks;
@@ -109,6 +112,15 @@ pub(crate) struct Flags {
     /// When it is pulled: Always, `IfNotPresent` or Never
     #[arg(long, value_name = "POLICY", default_value = "IfNotPresent")]
     image_pull_policy: String,
+    /// A registry that is asked without TLS what images of trials run, as HOST:PORT; can be given
+    /// several times, or several separated by commas
+    #[arg(
+        long = "insecure-registry",
+        value_name = "HOST",
+        env = "DIWAN_INSECURE_REGISTRIES",
+        value_delimiter = ','
+    )]
+    insecure_registries: Vec<String>,
 }
 
 /// Runs until `stop`; an error when the lease is lost, after which nothing may go on.
@@ -200,6 +212,10 @@ impl Replica {
                 pull_policy: self.flags.image_pull_policy.clone(),
                 db_manager: self.db_manager.clone(),
             }),
+            entry_points: Arc::new(EntryPoints::new(
+                self.client.clone(),
+                self.flags.insecure_registries.clone(),
+            )),
             tokens: self.tokens.clone(),
         };
         let address = address(&self.flags, &self.namespace);

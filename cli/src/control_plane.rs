@@ -256,12 +256,7 @@ impl ControlPlane {
         }
     }
 
-    fn start_controllers(
-        &self,
-        base: &Base,
-        observations: Observations,
-        metrics: Arc<Metrics>,
-    ) {
+    fn start_controllers(&self, base: &Base, observations: Observations, metrics: Arc<Metrics>) {
         let suggester = Arc::new(Suggester(Arc::clone(&base.suggesters)));
         let early_stopper = Arc::new(EarlyStopper {
             stoppers: Arc::clone(&base.early_stoppers),

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::authority::Certificate;
 use super::conversion;
+use super::entry_points::EntryPoints;
 use crate::port::rules::Rules;
 
 /// Where the webhooks answer.
@@ -48,6 +49,8 @@ pub(super) struct Webhooks {
     pub(super) rules: Rules,
     /// What is put into pods.
     pub(super) injection: Arc<Injection>,
+    /// What runs in containers that name no command.
+    pub(super) entry_points: Arc<EntryPoints>,
     /// With which trials report.
     pub(super) tokens: Arc<TrialTokens>,
 }
@@ -110,6 +113,7 @@ async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value>
     let mut after = before.clone();
     let token = |namespace: &str, trial: &str| app.tokens.token(namespace, trial);
     let namespace = review["request"]["namespace"].as_str().unwrap_or_default();
+    app.entry_points.give(&mut after, namespace).await;
     inject(&mut after, namespace, &app.injection, Some(&token));
     Json(answer(&review, Ok(patch(before, &after))))
 }

@@ -136,7 +136,11 @@ mod tests {
             (program(&["e"], &["c"]), json!([]), json!([["e"], ["c"]])),
             (program(&["e"], &["c"]), json!(["a"]), json!([["e"], ["a"]])),
             (program(&["e"], &[]), json!([]), json!([["e"], []])),
-            (program(&[], &["c", "d"]), json!([]), json!([["c", "d"], []])),
+            (
+                program(&[], &["c", "d"]),
+                json!([]),
+                json!([["c", "d"], []]),
+            ),
             (program(&[], &["c"]), json!(["a"]), json!([["a"], []])),
             (
                 program(&["e", "$(X) $HOME"], &["$"]),

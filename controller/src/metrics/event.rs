@@ -110,7 +110,7 @@ mod tests {
             "metadata": {"name": "a", "namespace": "team", "uid": uid},
             "spec": {}, "status": {"conditions": conditions.collect::<Vec<_>>()},
         });
-        serde_json::from_value(trial).ok()
+        Some(Arc::new(serde_json::from_value(trial).unwrap()))
     }
 
     /// The counters that are not zero after the trial was seen in these states.
@@ -140,10 +140,7 @@ mod tests {
                 trial("1", &[]),
                 trial("1", &[created, ("Running", "True")]),
                 trial("1", &[created, ("Running", "True")]),
-                trial(
-                    "1",
-                    &[created, ("Running", "False"), ("Succeeded", "True")],
-                ),
+                trial("1", &[created, ("Running", "False"), ("Succeeded", "True")]),
                 None,
             ],
             &[

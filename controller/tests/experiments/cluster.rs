@@ -15,8 +15,8 @@ use diwan_api::{
 use diwan_controller::admission::experiment::{mutate_experiment, validate_experiment};
 use diwan_controller::admission::trial::validate_trial;
 use diwan_controller::{
-    EarlyStopper, EarlyStopperError, Metrics, Observations, ObservationsError, Options, Ports, Rules,
-    RulesRequest, SuggestReply, SuggestRequest, Suggester, SuggesterError, run,
+    EarlyStopper, EarlyStopperError, Metrics, Observations, ObservationsError, Options, Ports,
+    Rules, RulesRequest, SuggestReply, SuggestRequest, Suggester, SuggesterError, run,
 };
 use diwan_embedded::{Admission, Api as Embedded, Operation, Resource, Status, service};
 use futures::StreamExt;
