@@ -158,7 +158,7 @@ mod tests {
         pod
     }
 
-    async fn entry_points(registry: &Registry) -> (EntryPoints, Checker) {
+    fn entry_points(registry: &Registry) -> (EntryPoints, Checker) {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let api = Checker::start(None).unwrap();
         let insecure = vec![registry.address.clone()];
@@ -190,7 +190,7 @@ mod tests {
     #[tokio::test]
     async fn a_pod_gets_its_image_s_program_and_the_next_one_asks_little() {
         let registry = Registry::start(Door::Token).await;
-        let (entry_points, api) = entry_points(&registry).await;
+        let (entry_points, api) = entry_points(&registry);
         log_in(&api, &registry).await;
         let pod = given(&entry_points, &registry.image()).await;
         let main = &pod["spec"]["containers"][0];
@@ -213,7 +213,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_can_t_be_read_is_told_with_the_reason() {
         let registry = Registry::start(Door::Password).await;
-        let (entry_points, _api) = entry_points(&registry).await;
+        let (entry_points, _api) = entry_points(&registry);
         let pod = given(&entry_points, &registry.image()).await;
         let expected = format!(
             "container main has no command, and that of its image is not known: registry {}: it \

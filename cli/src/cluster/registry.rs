@@ -57,11 +57,7 @@ impl From<String> for Failure {
 
 impl From<reqwest::Error> for Failure {
     fn from(error: reqwest::Error) -> Self {
-        let mut source = error.source();
-        while let Some(deeper) = source.and_then(|error| error.source()) {
-            source = Some(deeper);
-        }
-        Self::Broken(source.map_or_else(|| error.to_string(), ToString::to_string))
+        Self::Broken(deepest(&error))
     }
 }
 
@@ -96,15 +92,20 @@ impl Registries {
         let reference = Reference::parse(image)?;
         let mut last = String::new();
         for login in attempts(&reference, credentials) {
-            match self.session(&reference, login)?.read().await {
+            last = match self.read_as(&reference, login).await {
                 Ok(image) => return Ok(image),
-                Err(Failure::Refused(text)) => last = text,
+                Err(Failure::Refused(text)) => text,
                 Err(Failure::Broken(text)) => {
-                    return Err(format!("registry {}: {text}", reference.registry));
+                    last = text;
+                    break;
                 }
-            }
+            };
         }
         Err(format!("registry {}: {last}", reference.registry))
+    }
+
+    async fn read_as(&self, reference: &Reference, login: Option<Login>) -> Result<Image, Failure> {
+        self.session(reference, login)?.read().await
     }
 
     fn session<'a>(
@@ -113,13 +114,7 @@ impl Registries {
         login: Option<Login>,
     ) -> Result<Session<'a>, String> {
         let is_insecure = self.insecure.iter().any(|host| host == reference.address());
-        let client = Client::builder()
-            .https_only(!is_insecure)
-            .user_agent(concat!("diwan/", env!("CARGO_PKG_VERSION")))
-            .build();
-        let client = client.map_err(|error| match Failure::from(error) {
-            Failure::Refused(text) | Failure::Broken(text) => text,
-        })?;
+        let client = client(is_insecure)?;
         let scheme = if is_insecure { "http" } else { "https" };
         let (address, repository) = (reference.address(), &reference.repository);
         Ok(Session {
@@ -130,6 +125,33 @@ impl Registries {
             authorization: None,
         })
     }
+}
+
+/// A client that asks without TLS only where that is allowed.
+fn client(is_insecure: bool) -> Result<Client, String> {
+    let builder = || {
+        Client::builder()
+            .https_only(!is_insecure)
+            .user_agent(concat!("diwan/", env!("CARGO_PKG_VERSION")))
+    };
+    let mut client = builder().build();
+    if client.is_err() && is_insecure {
+        // Without authorities there is still what needs none.
+        client = builder().tls_certs_only([]).build();
+    }
+    client.map_err(|error| {
+        let reason = deepest(&error);
+        format!("TLS can't be used: {reason}; name a file of authorities in SSL_CERT_FILE")
+    })
+}
+
+/// The innermost reason of an error; the others name the question, not what is wrong.
+fn deepest(error: &reqwest::Error) -> String {
+    let mut source = error.source();
+    while let Some(deeper) = source.and_then(|error| error.source()) {
+        source = Some(deeper);
+    }
+    source.map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// With which logins an image is asked for, at last without one.
@@ -234,8 +256,8 @@ impl Session<'_> {
 
 fn challenge(answer: &Response) -> Option<Challenge> {
     let headers = answer.headers().get_all(WWW_AUTHENTICATE);
-    let texts = headers.iter().filter_map(|header| header.to_str().ok());
-    texts.filter_map(Challenge::parse).next()
+    let mut texts = headers.iter().filter_map(|header| header.to_str().ok());
+    texts.find_map(Challenge::parse)
 }
 
 fn with_login(request: RequestBuilder, login: &Login) -> RequestBuilder {

@@ -237,7 +237,11 @@ impl axum::serve::Listener for TlsListener {
 
 #[cfg(test)]
 mod tests {
+    use diwan_api::metadata::ANNOTATION_METRICS_COLLECTOR;
+
+    use super::super::registry::tests::{Door, Registry};
     use super::*;
+    use crate::control_plane::Checker;
 
     #[test]
     fn a_patch_holds_what_changed() {
@@ -250,6 +254,46 @@ mod tests {
         ];
         assert_eq!(patch(&before, &after), expected);
         assert_eq!(patch(&before, &before), Vec::<Value>::new());
+    }
+
+    #[tokio::test]
+    async fn a_trial_s_pod_is_asked_about_its_image_and_then_wrapped() {
+        let registry = Registry::start(Door::Open).await;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let api = Checker::start(None).unwrap();
+        let insecure = vec![registry.address.clone()];
+        let app = Webhooks {
+            client: api.client.clone(),
+            rules: Rules {
+                suggesters: Arc::default(),
+                early_stoppers: Arc::default(),
+            },
+            injection: Arc::new(Injection {
+                image: "diwan:1".to_owned(),
+                pull_policy: "IfNotPresent".to_owned(),
+                db_manager: "db:6789".to_owned(),
+            }),
+            entry_points: Arc::new(EntryPoints::new(api.client.clone(), insecure)),
+            tokens: Arc::new(TrialTokens::new(b"key")),
+        };
+        let plan = json!({
+            "trial": "tune-b", "namespace": "team", "primaryContainer": "main",
+            "objective": "loss", "objectiveType": "minimize", "spec": {},
+        });
+        let pod = json!({
+            "metadata": {"annotations": {ANNOTATION_METRICS_COLLECTOR: plan.to_string()}},
+            "spec": {"containers": [{"name": "main", "image": registry.image()}]},
+        });
+        let review = json!({"request": {"uid": "u", "namespace": "team", "object": pod}});
+        let Json(answer) = mutate_a_pod(State(Arc::new(app)), Json(review)).await;
+        let patch = answer["response"]["patch"].as_str().unwrap();
+        let patch: Value = serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
+        let is_spec = |change: &&Value| change["path"] == "/spec";
+        let spec = &patch.as_array().unwrap().iter().find(is_spec).unwrap()["value"];
+        let main = &spec["containers"][1];
+        let command: Vec<_> = main["command"].as_array().unwrap().iter().collect();
+        assert_eq!(command[command.len() - 3..], ["--", "python3", "train.py"]);
+        assert_eq!(main["args"], json!(["-v"]));
     }
 
     #[test]

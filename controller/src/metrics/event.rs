@@ -102,7 +102,7 @@ mod tests {
     use super::*;
     use crate::key::Key;
 
-    fn trial(uid: &str, types: &[(&str, &str)]) -> Option<Arc<Trial>> {
+    fn trial(uid: &str, types: &[(&str, &str)]) -> Arc<Trial> {
         let conditions = types.iter();
         let conditions = conditions.map(|(type_, status)| json!({"type": type_, "status": status}));
         let trial = json!({
@@ -110,7 +110,7 @@ mod tests {
             "metadata": {"name": "a", "namespace": "team", "uid": uid},
             "spec": {}, "status": {"conditions": conditions.collect::<Vec<_>>()},
         });
-        Some(Arc::new(serde_json::from_value(trial).unwrap()))
+        Arc::new(serde_json::from_value(trial).unwrap())
     }
 
     /// The counters that are not zero after the trial was seen in these states.
@@ -137,10 +137,13 @@ mod tests {
         check(
             &[
                 None,
-                trial("1", &[]),
-                trial("1", &[created, ("Running", "True")]),
-                trial("1", &[created, ("Running", "True")]),
-                trial("1", &[created, ("Running", "False"), ("Succeeded", "True")]),
+                Some(trial("1", &[])),
+                Some(trial("1", &[created, ("Running", "True")])),
+                Some(trial("1", &[created, ("Running", "True")])),
+                Some(trial(
+                    "1",
+                    &[created, ("Running", "False"), ("Succeeded", "True")],
+                )),
                 None,
             ],
             &[
@@ -154,7 +157,7 @@ mod tests {
     #[test]
     fn what_was_so_before_the_start_does_not_count() {
         let seen = trial("1", &[("Created", "True"), ("Failed", "True")]);
-        check(&[None, seen.clone(), seen], &[]);
+        check(&[None, Some(seen.clone()), Some(seen)], &[]);
     }
 
     #[test]
@@ -163,7 +166,7 @@ mod tests {
         let new = trial("2", &[]);
         let created = trial("2", &[("Created", "True"), ("MetricsUnavailable", "True")]);
         check(
-            &[old, new, created],
+            &[Some(old), Some(new), Some(created)],
             &[
                 "katib_trial_created_total{namespace=\"team\"} 1",
                 "katib_trial_deleted_total{namespace=\"team\"} 1",
