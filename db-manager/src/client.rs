@@ -1,6 +1,7 @@
 //! A client of `DBManager` that reports what a trial measured, and tries again when the server is
 //! away.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use diwan_api::MetricLog;
@@ -45,20 +46,26 @@ pub enum ClientError {
     #[error("the id {0:?} of a report is not ascii")]
     Batch(String),
     /// The server refused, or was away for too long.
-    #[error("db manager: {}", .0.message())]
-    Call(#[from] Status),
+    #[error("DB manager at {address}: {}", describe(status))]
+    Call {
+        /// Whom we asked.
+        address: String,
+        /// What came of it.
+        status: Box<Status>,
+    },
 }
 
 impl ClientError {
     /// Whether the same call may succeed later.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Call(status) if passing(status))
+        matches!(self, Self::Call { status, .. } if passing(status))
     }
 }
 
 /// Reports rows of trials of one namespace.
 #[derive(Clone, Debug)]
 pub struct Client {
+    address: String,
     inner: DbManagerClient<Channel>,
     namespace: Option<MetadataValue<Ascii>>,
     token: Option<MetadataValue<Ascii>>,
@@ -92,6 +99,7 @@ impl Client {
             .tcp_nodelay(true);
         let inner = DbManagerClient::new(endpoint.connect_lazy());
         Ok(Self {
+            address: address.to_owned(),
             inner,
             namespace,
             token: None,
@@ -161,13 +169,31 @@ impl Client {
                 return Ok(());
             };
             if !passing(&status) || tokio::time::Instant::now() + wait > deadline {
-                return Err(status.into());
+                return Err(ClientError::Call {
+                    address: self.address.clone(),
+                    status: Box::new(status),
+                });
             }
             tracing::debug!(trial.name = message.trial_name, %status, "the report is tried again");
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
+}
+
+/// What a status says, and what it comes from: a name that does not resolve, a refused connection.
+fn describe(status: &Status) -> String {
+    let mut said = status.message().to_owned();
+    let mut source = status.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        // Some say what those below them say.
+        if !said.contains(&text) {
+            said = format!("{said}: {text}");
+        }
+        source = cause.source();
+    }
+    said
 }
 
 /// Whether the same call may succeed later.

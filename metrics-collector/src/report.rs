@@ -19,6 +19,8 @@ use crate::{
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// The longest wait between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// A sink that is away for longer than this is worth a word.
+const NOTICEABLE: Duration = Duration::from_secs(2);
 /// How long a sink may be away before the rows are given up.
 const PATIENCE: Duration = Duration::from_mins(10);
 
@@ -129,27 +131,37 @@ impl<'a> Reporter<'a> {
 /// The waits between tries.
 struct Retry {
     wait: Duration,
-    deadline: Instant,
+    begun: Instant,
+    told: bool,
 }
 
 impl Retry {
     fn start() -> Self {
         Self {
             wait: FIRST_WAIT,
-            deadline: Instant::now() + PATIENCE,
+            begun: Instant::now(),
+            told: false,
         }
     }
 
     /// Waits before the next try, or returns the error if there is to be none.
     async fn wait(&mut self, plan: &CollectorPlan, error: SinkError) -> Result<(), CollectError> {
         let away = matches!(error, SinkError::Away(_));
-        if !away || Instant::now() + self.wait > self.deadline {
+        let waited = self.begun.elapsed();
+        if !away || waited + self.wait > PATIENCE {
             return Err(CollectError::Sink {
                 trial: plan.trial.clone(),
                 error,
             });
         }
-        tracing::debug!(trial.name = plan.trial, %error, "the report is tried again");
+        if waited >= NOTICEABLE && !self.told {
+            let minutes = PATIENCE.as_secs() / 60;
+            tracing::warn!(
+                trial.name = plan.trial,
+                "metrics can't be stored, and are tried again for {minutes} minutes: {error}"
+            );
+            self.told = true;
+        }
         tokio::time::sleep(self.wait).await;
         self.wait = (self.wait * 2).min(LONGEST_WAIT);
         Ok(())

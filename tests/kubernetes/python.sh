@@ -29,7 +29,8 @@ tar -C "$packages" -c --exclude='./numpy*' --exclude='./scipy*' --exclude='./s*l
     --exclude='./pip*' --exclude='./setuptools*' . | tar -C "$work/$version/site-packages" -x
 
 # What programs and extensions are linked against.
-files=("$program=/usr/local/bin/$version" "$program=/usr/local/bin/python3" /bin/bash=/bin/bash)
+files=(/bin/bash=/bin/bash "$program=/usr/local/bin/$version")
+files+=("$program=/usr/local/bin/python3" "$program=/usr/local/bin/python")
 linked="$({ printf '%s\0' "$program" /bin/bash && find "$work" -name '*.so' -print0; } | xargs -0 ldd 2>/dev/null |
     awk '/=> \// {print $3} $1 ~ /^\/lib.*ld-/ {print $1}' | sort -u)"
 while read -r file; do

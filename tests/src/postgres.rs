@@ -31,8 +31,17 @@ impl Postgres {
         chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         let data = folder.path().join("data");
         let mut make = unprivileged("initdb", folder.path());
-        make.args(["-A", "trust", "-U", "diwan", "-E", "UTF8", "-N", "-D"]);
-        run(make.arg("--locale=C").arg(&data)).ok();
+        make.args([
+            "-A",
+            "trust",
+            "-U",
+            "diwan",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        ]);
+        run(make.arg("-D").arg(&data)).ok();
         let rules = data.join("pg_hba.conf");
         let pods = "host all all 10.0.0.0/8 trust\n";
         fs::write(&rules, fs::read_to_string(&rules).unwrap() + pods).unwrap();

@@ -128,21 +128,43 @@ fn is_stuck(reason: &str) -> bool {
     !matches!(reason, "ContainerCreating" | "PodInitializing")
 }
 
-/// The last lines of the primary container's log, for the condition of a failed trial.
-pub(super) async fn last_lines(world: &World, trial: &Key, container: &str) -> Option<String> {
+/// The last lines of what failed, for the condition of a failed trial.
+pub(super) async fn last_lines(world: &World, trial: &Key, primary: &str) -> Option<String> {
     let read = async {
         let pods = list(world, trial).await.ok()?;
         let pod = pods.iter().max_by_key(|pod| failed_last(pod))?;
+        let container = culprit(pod, primary);
         let parameters = LogParams {
             container: (!container.is_empty()).then(|| container.to_owned()),
             tail_lines: Some(LINES),
             ..LogParams::default()
         };
         let api = world.api::<Pod>(&trial.namespace);
-        api.logs(&pod.name_any(), &parameters).await.ok()
+        let log = api.logs(&pod.name_any(), &parameters).await.ok()?;
+        Some(format!("Last lines of {container}:\n{}", last(&log)?))
     };
-    let log = tokio::time::timeout(PATIENCE, read).await.ok()??;
-    last(&log)
+    tokio::time::timeout(PATIENCE, read).await.ok()?
+}
+
+/// The container whose log tells why the pod failed: the primary one, unless it ended well and
+/// another, such as the collector, did not.
+fn culprit<'a>(pod: &'a Pod, primary: &'a str) -> &'a str {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_deref())
+        .unwrap_or_default();
+    let exit_code =
+        |status: &ContainerStatus| Some(status.state.as_ref()?.terminated.as_ref()?.exit_code);
+    let ended_well =
+        |status: &ContainerStatus| status.name == primary && exit_code(status) == Some(0);
+    let mut failed = statuses
+        .iter()
+        .filter(|status| exit_code(status).is_some_and(|code| code != 0));
+    match failed.next() {
+        Some(other) if statuses.iter().any(ended_well) => &other.name,
+        _ => primary,
+    }
 }
 
 /// Failed pods before others, of these the newest.
@@ -207,6 +229,24 @@ mod tests {
         assert_eq!(judge(&pods), Pods::Started);
         assert_eq!(judge(&[pod(json!({"phase": "Pending"}))]), Pods::Coming);
         assert_eq!(judge(&[]), Pods::Coming);
+    }
+
+    #[test]
+    fn of_a_failed_pod_the_container_that_failed_is_asked() {
+        let ended = |main: i32, collector: i32| {
+            let status = |name: &str, code: i32| {
+                json!({
+                    "name": name, "ready": false, "restartCount": 0, "image": "", "imageID": "",
+                    "state": {"terminated": {"exitCode": code}}
+                })
+            };
+            let statuses = [status("collector", collector), status("main", main)];
+            pod(json!({"phase": "Failed", "containerStatuses": statuses}))
+        };
+        assert_eq!(culprit(&ended(1, 1), "main"), "main");
+        assert_eq!(culprit(&ended(0, 1), "main"), "collector");
+        assert_eq!(culprit(&ended(0, 0), "main"), "main");
+        assert_eq!(culprit(&pod(json!({"phase": "Failed"})), "main"), "main");
     }
 
     #[test]

@@ -16,8 +16,7 @@ impl Controller {
     /// Ends a trial whose run has failed, with the last lines of its log.
     pub(super) async fn fail(&self, pass: &Pass<'_>, job: JobReason) -> Result<Outcome, Error> {
         let container = &pass.trial.spec.primary_container_name;
-        let lines = diagnosis::last_lines(&self.world, pass.key, container).await;
-        let note = lines.map(|lines| format!("Last lines of {container}:\n{lines}"));
+        let note = diagnosis::last_lines(&self.world, pass.key, container).await;
         self.end(
             pass,
             End::Failed,

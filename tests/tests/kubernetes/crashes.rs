@@ -9,7 +9,7 @@ use diwan_tests::experiment::Experiment;
 use diwan_tests::wait_for;
 
 use crate::Case;
-use crate::steps::{endures, setting, short};
+use crate::steps::{create, delete, endures, setting, short};
 
 /// In this order.
 pub(crate) const CASES: &[Case] = &[
@@ -23,6 +23,10 @@ pub(crate) const CASES: &[Case] = &[
     ),
     ("etcd stands still for 20 seconds", outlives_etcd),
     ("the kubelet is away for a minute", outlives_the_kubelet),
+    (
+        "names of Services do not resolve for a while",
+        outlives_names,
+    ),
 ];
 
 fn survives(cluster: &Cluster) {
@@ -86,4 +90,25 @@ fn outlives_the_kubelet(cluster: &Cluster) {
         sleep(Duration::from_mins(1));
         cluster.component("start", "kubelet");
     });
+}
+
+fn outlives_names(cluster: &Cluster) {
+    cluster.component("stop", "coredns");
+    let experiment = Experiment {
+        name: "nameless",
+        max: 2,
+        ..Experiment::default()
+    };
+    create(cluster, &experiment);
+    let logs = "logs -l katib.kubeflow.org/experiment=nameless -c metrics-logger-and-collector";
+    wait_for("a word on what is missing", || {
+        let said = cluster.kubectl(logs);
+        said.stdout
+            .contains("katib-db-manager.kubeflow:6789")
+            .then(|| println!("{}", said.stdout.trim_end()))
+    });
+    cluster.component("start", "coredns");
+    let done = cluster.completed("default", "nameless");
+    assert_eq!(done["status"]["trialsSucceeded"], 2, "{done:#}");
+    delete(cluster, "nameless");
 }
