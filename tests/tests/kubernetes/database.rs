@@ -8,7 +8,7 @@ use diwan_tests::experiment::Experiment;
 use diwan_tests::forward::Forward;
 use diwan_tests::postgres::Postgres;
 use diwan_tests::process::run;
-use diwan_tests::python;
+use diwan_tests::{python, wait_for};
 
 use crate::Case;
 use crate::steps::{create, delete, endures, short, trials};
@@ -81,10 +81,11 @@ fn takes_over(cluster: &Cluster) {
     let expected = "2023-01-02T03:04:05.678901Z accuracy 0.5\n2023-01-02T03:04:06Z accuracy 0.75\n";
     assert_eq!(said, expected);
     delete(cluster, "upgraded");
-    assert_eq!(
-        names(&cluster.get("default", "trials")),
-        Vec::<String>::new()
-    );
+    wait_for("its trials to go", || {
+        names(&cluster.get("default", "trials"))
+            .is_empty()
+            .then_some(())
+    });
     let left = postgres.query("katib", "SELECT DISTINCT trial_name FROM observation_logs");
     assert_eq!(
         left, "long-ago\n",
