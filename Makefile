@@ -78,8 +78,9 @@ test: lint rust-test web-test
 rust-test: build python browser
 	cargo test --workspace --locked
 
-# A cluster of its own; needs root. CASES picks some: `make test-kubernetes CASES=killed`.
-test-kubernetes: build kubernetes-binaries
+# A cluster of its own; needs root. CASES picks some by words of their names, and only so the ones that
+# take long: `make test-kubernetes CASES="killed thousands"`. DIWAN_TEST_KILLS=20 makes one of them longer.
+test-kubernetes: build kubernetes-binaries python
 	cargo test --locked -p diwan-tests --features kubernetes --test kubernetes -- $(CASES)
 
 web-test: ui

@@ -1,7 +1,10 @@
 //! Diwan on a real Kubernetes: a real API server, kubelet and containers. One cluster for all cases,
 //! one after the other; `make test-kubernetes` brings it up and runs them.
 //!
-//!   cargo test -p diwan-tests --features kubernetes --test kubernetes -- [WORDS OF A CASE...]
+//!   cargo test -p diwan-tests --features kubernetes --test kubernetes -- [WORD...]
+//!
+//! A word picks the cases in whose names it is. From the environment: `DIWAN_TEST_KILLS`, how often the
+//! controller is killed, and `DIWAN_TEST_TRIALS_SIMULATED`, how many trials are run on simulated nodes.
 
 // A test may fail on the spot; this one is a program that prints how far it is.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout)]
