@@ -18,7 +18,7 @@ pub(crate) mod simulated;
 use std::sync::Arc;
 
 use diwan_api::trial::condition_type;
-use diwan_api::{Conditions, Trial, TrialStatus};
+use diwan_api::{ConditionStatus, Conditions, Trial, TrialStatus};
 use kube::api::{DeleteParams, DynamicObject};
 use kube::{Api, ResourceExt};
 use serde_json::Value;
@@ -188,15 +188,22 @@ impl Controller {
             Error::Never(_) => self.fail_to_run(&pass, message).await,
             _ if gives_up => self.fail_to_run(&pass, message).await,
             _ => self
-                .say(&pass, "TrialWaiting", &message)
+                .say(&pass, ConditionStatus::False, "TrialWaiting", &message)
                 .await
                 .map(|()| Outcome::Failed),
         };
         result.unwrap_or(Outcome::Failed)
     }
 
-    /// Says in the trial's condition and in an event what it waits for, unless that is said.
-    async fn say(&self, pass: &Pass<'_>, reason: &str, message: &str) -> Result<(), Error> {
+    /// Says in the trial's condition and in an event what it waits for, unless that is said; and
+    /// whether it runs meanwhile.
+    async fn say(
+        &self,
+        pass: &Pass<'_>,
+        runs: ConditionStatus,
+        reason: &str,
+        message: &str,
+    ) -> Result<(), Error> {
         let status = pass.trial.status.as_ref();
         let said = status.and_then(|s| s.condition(condition_type::RUNNING));
         if said.is_some_and(|condition| condition.reason == reason) {
@@ -206,7 +213,7 @@ impl Controller {
             .recorder
             .publish(pass.trial, Severity::Warning, reason, message);
         self.write(pass, |status, now| {
-            status::waiting(status, reason, message, now);
+            status::waiting(status, runs, reason, message, now);
         })
         .await
     }

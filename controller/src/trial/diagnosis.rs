@@ -14,7 +14,9 @@ use crate::world::World;
 const LINES: i64 = 10;
 /// How much of them is shown.
 const BYTES: usize = 2_000;
-/// How long the log of a failed trial is waited for.
+/// How long a pod may go on after the trial's program has ended.
+const LINGER: Duration = Duration::from_secs(30);
+/// How long a log is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a trial does not get going.
@@ -35,12 +37,48 @@ pub(super) enum Pods {
     Blocked(Obstacle),
     /// All have started.
     Started,
+    /// The trial's program has ended, and its pod should end within this time.
+    Ending(Duration),
+    /// The trial's program has ended, and its pod goes on.
+    Lingering(Obstacle),
 }
 
 /// How the trial's pods stand.
-pub(super) async fn pods(world: &World, trial: &Key) -> Result<Pods, kube::Error> {
+pub(super) async fn pods(world: &World, trial: &Key, primary: &str) -> Result<Pods, kube::Error> {
     let found = list(world, trial).await?;
-    Ok(judge(&found))
+    let Some((pod, container, since)) = found.iter().find_map(|pod| lingering(pod, primary)) else {
+        return Ok(judge(&found));
+    };
+    let age = Duration::try_from(world.now().duration_since(since)).unwrap_or_default();
+    let left = LINGER.saturating_sub(age);
+    if !left.is_zero() {
+        return Ok(Pods::Ending(left));
+    }
+    let said = read_log(world, pod, container, 1).await;
+    let why = said.map_or_else(String::new, |line| format!(": {line}"));
+    Ok(Pods::Lingering(Obstacle {
+        reason: "TrialLingering",
+        message: format!(
+            "container {primary} of pod {} has ended, container {container} has not{why}",
+            pod.name_any()
+        ),
+    }))
+}
+
+/// The container that keeps a pod from ending, and since when.
+fn lingering<'a>(pod: &'a Pod, primary: &str) -> Option<(&'a Pod, &'a str, jiff::Timestamp)> {
+    if phase(pod) != Some("Running") {
+        return None;
+    }
+    let statuses = pod.status.as_ref()?.container_statuses.as_deref()?;
+    let main = statuses.iter().find(|status| status.name == primary)?;
+    let ended = main.state.as_ref()?.terminated.as_ref()?;
+    let is_running = |status: &&ContainerStatus| {
+        let state = status.state.as_ref();
+        state.is_some_and(|state| state.running.is_some())
+    };
+    let other = statuses.iter().find(is_running)?;
+    Some((pod, &other.name, ended.finished_at.as_ref()?.0))
 }
 
 /// What keeps a pod of this selector from starting, if anything does.
@@ -134,16 +172,23 @@ pub(super) async fn last_lines(world: &World, trial: &Key, primary: &str) -> Opt
         let pods = list(world, trial).await.ok()?;
         let pod = pods.iter().max_by_key(|pod| failed_last(pod))?;
         let container = culprit(pod, primary);
-        let parameters = LogParams {
-            container: (!container.is_empty()).then(|| container.to_owned()),
-            tail_lines: Some(LINES),
-            ..LogParams::default()
-        };
-        let api = world.api::<Pod>(&trial.namespace);
-        let log = api.logs(&pod.name_any(), &parameters).await.ok()?;
-        Some(format!("Last lines of {container}:\n{}", last(&log)?))
+        let log = read_log(world, pod, container, LINES).await?;
+        Some(format!("Last lines of {container}:\n{log}"))
     };
     tokio::time::timeout(PATIENCE, read).await.ok()?
+}
+
+/// The last lines of a container, if there are any and they come in time.
+async fn read_log(world: &World, pod: &Pod, container: &str, lines: i64) -> Option<String> {
+    let parameters = LogParams {
+        container: (!container.is_empty()).then(|| container.to_owned()),
+        tail_lines: Some(lines),
+        ..LogParams::default()
+    };
+    let api = world.api::<Pod>(&pod.namespace()?);
+    let name = pod.name_any();
+    let read = api.logs(&name, &parameters);
+    last(&tokio::time::timeout(PATIENCE, read).await.ok()?.ok()?)
 }
 
 /// The container whose log tells why the pod failed: the primary one, unless it ended well and
@@ -229,6 +274,32 @@ mod tests {
         assert_eq!(judge(&pods), Pods::Started);
         assert_eq!(judge(&[pod(json!({"phase": "Pending"}))]), Pods::Coming);
         assert_eq!(judge(&[]), Pods::Coming);
+    }
+
+    #[test]
+    fn a_pod_that_goes_on_after_its_program_lingers() {
+        let with = |phase: &str, main: serde_json::Value| {
+            let status = |name: &str, state: serde_json::Value| {
+                json!({
+                    "name": name, "ready": true, "restartCount": 0, "image": "", "imageID": "",
+                    "state": state
+                })
+            };
+            let running = json!({"running": {}});
+            let statuses = [status("collector", running), status("main", main)];
+            pod(json!({"phase": phase, "containerStatuses": statuses}))
+        };
+        let ended = json!({"terminated": {"exitCode": 0, "finishedAt": "2026-01-02T03:04:05Z"}});
+        let pod = with("Running", ended.clone());
+        let (_, container, since) = lingering(&pod, "main").unwrap();
+        assert_eq!(container, "collector");
+        assert_eq!(since.to_string(), "2026-01-02T03:04:05Z");
+        assert_eq!(lingering(&pod, "other"), None);
+        assert_eq!(
+            lingering(&with("Running", json!({"running": {}})), "main"),
+            None
+        );
+        assert_eq!(lingering(&with("Succeeded", ended), "main"), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use diwan_api::{ConditionStatus, Conditions, Trial};
 use kube::api::{DynamicObject, PostParams};
 use serde_json::Value;
 
-use super::diagnosis::{self, Pods};
+use super::diagnosis::{self, Obstacle, Pods};
 use super::kinds::Kind;
 use super::{Controller, Error, Pass, owner_uid_of, run_object, status};
 use crate::event::Severity;
@@ -132,16 +132,25 @@ impl Controller {
         if !left.is_zero() {
             return Ok(Outcome::Again(left));
         }
-        match diagnosis::pods(&self.world, pass.key).await? {
-            Pods::Started => {
-                if !runs {
-                    self.write(pass, status::running).await?;
-                }
+        let primary = &pass.trial.spec.primary_container_name;
+        let pods = diagnosis::pods(&self.world, pass.key, primary).await?;
+        if matches!(pods, Pods::Started | Pods::Ending(_)) && !runs {
+            self.write(pass, status::running).await?;
+        }
+        match pods {
+            Pods::Started => Ok(Outcome::Done),
+            Pods::Ending(left) => Ok(Outcome::Again(left)),
+            Pods::Lingering(obstacle) => {
+                let Obstacle { reason, message } = obstacle;
+                self.say(pass, ConditionStatus::True, reason, &message)
+                    .await?;
                 Ok(Outcome::Done)
             }
             Pods::Coming => Ok(Outcome::Again(age.min(LOOK_LONGEST))),
             Pods::Blocked(obstacle) => {
-                self.say(pass, obstacle.reason, &obstacle.message).await?;
+                let Obstacle { reason, message } = obstacle;
+                self.say(pass, ConditionStatus::False, reason, &message)
+                    .await?;
                 Ok(Outcome::Again(LOOK_BLOCKED))
             }
         }

@@ -76,16 +76,16 @@ pub(super) fn running(status: &mut TrialStatus, now: Timestamp) {
     );
 }
 
-/// The status of a trial that can't run as yet, for this reason.
-pub(super) fn waiting(status: &mut TrialStatus, reason: &str, message: &str, now: Timestamp) {
+/// The status of a trial that waits for something: before it can run, or while it does.
+pub(super) fn waiting(
+    status: &mut TrialStatus,
+    runs: ConditionStatus,
+    reason: &str,
+    message: &str,
+    now: Timestamp,
+) {
     created(status, now);
-    status.set(
-        condition_type::RUNNING,
-        ConditionStatus::False,
-        reason,
-        message,
-        now,
-    );
+    status.set(condition_type::RUNNING, runs, reason, message, now);
 }
 
 /// What is known about the end of a trial.

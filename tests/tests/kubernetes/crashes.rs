@@ -9,7 +9,7 @@ use diwan_tests::experiment::Experiment;
 use diwan_tests::wait_for;
 
 use crate::Case;
-use crate::steps::{create, delete, endures, setting, short};
+use crate::steps::{condition, create, delete, endures, setting, short, trials};
 
 /// In this order.
 pub(crate) const CASES: &[Case] = &[
@@ -100,13 +100,13 @@ fn outlives_names(cluster: &Cluster) {
         ..Experiment::default()
     };
     create(cluster, &experiment);
-    let logs = "logs -l katib.kubeflow.org/experiment=nameless -c metrics-logger-and-collector";
-    wait_for("a word on what is missing", || {
-        let said = cluster.kubectl(logs);
-        said.stdout
-            .contains("katib-db-manager.kubeflow:6789")
-            .then(|| println!("{}", said.stdout.trim_end()))
+    let why = wait_for("a trial that says what is missing", || {
+        trials(cluster, "nameless")
+            .iter()
+            .map(|t| condition(t, "Running"))
+            .find(|message| message.contains("katib-db-manager.kubeflow:6789"))
     });
+    println!("{why}");
     cluster.component("start", "coredns");
     let done = cluster.completed("default", "nameless");
     assert_eq!(done["status"]["trialsSucceeded"], 2, "{done:#}");
