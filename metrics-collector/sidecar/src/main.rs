@@ -16,6 +16,10 @@ fn main() -> ExitCode {
     }
     tracing_subscriber::fmt()
         .with_max_level(tracing::Level::WARN)
+        // The kubelet knows the time, and what is said may stand in a condition.
+        .without_time()
+        .with_target(false)
+        .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -1,9 +1,10 @@
 //! Thousands of trials whose pods are simulated: what a trial costs the controller, early and late.
 
+use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use diwan_tests::cluster::{Cluster, SYSTEM};
+use diwan_tests::cluster::Cluster;
 use diwan_tests::experiment::Experiment;
 use diwan_tests::kubectl::is_completed;
 use serde_json::Value;
@@ -14,6 +15,8 @@ use crate::steps::{delete, setting, yaml};
 /// In this order.
 pub(crate) const CASES: &[Case] = &[("thousands of trials on simulated nodes", grows)];
 
+/// The controller's command line in its pod.
+const COMMAND: &[u8] = b"/diwan\0controller\0";
 /// How long the whole may take.
 const PATIENCE: Duration = Duration::from_mins(30);
 
@@ -44,7 +47,7 @@ fn grows(cluster: &Cluster) {
             println!(
                 "{ended} trials after {:.1} s, the controller has {:.0} MiB",
                 begin.elapsed().as_secs_f64(),
-                memory(cluster) / f64::from(1 << 20),
+                memory(),
             );
         }
         if is_completed(&object) {
@@ -82,14 +85,16 @@ fn ended(experiment: &Value) -> u64 {
         .sum()
 }
 
-/// What the controller's process holds, as the kubelet says.
-fn memory(cluster: &Cluster) -> f64 {
-    let pods = cluster.get(SYSTEM, "pods -l diwan.dev/component=controller");
-    let node = pods["items"][0]["spec"]["nodeName"].as_str().unwrap();
-    let stats = format!("get --raw /api/v1/nodes/{node}/proxy/stats/summary");
-    let stats: Value = serde_json::from_str(&cluster.kubectl(&stats).ok()).unwrap();
-    let mut found = stats["pods"].as_array().into_iter().flatten();
-    let ours = found.find(|pod| pod["podRef"]["name"] == pods["items"][0]["metadata"]["name"]);
-    let bytes = ours.and_then(|pod| pod["containers"][0]["memory"]["rssBytes"].as_f64());
-    bytes.unwrap_or_default()
+/// What the controller's process holds, in MiB. One cluster runs here at a time.
+fn memory() -> f64 {
+    let processes = fs::read_dir("/proc").unwrap().flatten();
+    let statuses = processes
+        .map(|process| process.path())
+        .filter(|path| fs::read(path.join("cmdline")).is_ok_and(|line| line == COMMAND))
+        .filter_map(|path| fs::read_to_string(path.join("status")).ok());
+    let kilobytes = statuses.filter_map(|status| {
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line?.trim().strip_suffix(" kB")?.parse::<f64>().ok()
+    });
+    kilobytes.sum::<f64>() / 1024.0
 }
