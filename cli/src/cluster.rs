@@ -23,7 +23,7 @@ use diwan_controller::leader::Election;
 use diwan_controller::{Metrics, Options, Ports};
 use diwan_db_manager::retention::{self, Age};
 use diwan_db_manager::url::DatabaseUrl;
-use diwan_db_manager::{ObservationStore, TrialTokens, grpc, store};
+use diwan_db_manager::{ObservationStore, OpenOptions, TrialTokens, grpc, store};
 use diwan_suggestion::{
     EarlyStoppers, EarlyStoppingService, Services, Suggesters, SuggestionService,
 };
@@ -34,6 +34,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::database;
 use crate::port::early_stopper::{ApiTrials, EarlyStopper};
 use crate::port::observations::Observations;
 use crate::port::rules::Rules;
@@ -67,9 +68,9 @@ pub(crate) struct Flags {
     #[arg(long, env = "DIWAN_NAMESPACE")]
     namespace: Option<String>,
     /// Where the observation log is kept: sqlite://PATH, postgres://USER:PASSWORD@HOST/DATABASE or
-    /// mysql://…
+    /// mysql://…; by default what Katib's variables (`DB_NAME` and others) say
     #[arg(long, value_name = "URL", env = "DIWAN_DATABASE_URL")]
-    database_url: DatabaseUrl,
+    database_url: Option<DatabaseUrl>,
     /// Forget logs of trials that have reported nothing for so long, such as 30d
     #[arg(long, value_name = "AGE", env = "DIWAN_KEEP_LOGS")]
     keep_logs: Option<Age>,
@@ -126,8 +127,13 @@ pub(crate) struct Flags {
 /// Runs until `stop`; an error when the lease is lost, after which nothing may go on.
 pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result<()> {
     let client = client(&flags).await?;
+    let (url, schema) = database::named(flags.database_url.as_ref())?;
+    let options = OpenOptions {
+        schema,
+        ..OpenOptions::default()
+    };
     // Before the API server is told to ask us.
-    let store = store::open(&flags.database_url).await?;
+    let store = store::open_with(&url, options).await?;
     let namespace = namespace(&flags);
     let shared = authority::shared(&client, &namespace, None).await?;
     let replica = Replica {

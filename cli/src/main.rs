@@ -12,6 +12,7 @@ mod cluster;
 mod command;
 mod control_plane;
 mod install;
+mod database;
 mod logging;
 mod manifest;
 mod metrics;

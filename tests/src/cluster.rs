@@ -57,11 +57,10 @@ impl Cluster {
         self.await_controller();
     }
 
-    /// Lets the installation keep the observation log there, and waits until it serves.
-    pub fn keep_log_in(&self, url: &str) {
+    /// Gives the controller variables (`NAME=VALUE`) or takes them (`NAME-`), and waits until it serves.
+    pub fn set_environment(&self, variables: &str) {
         let set = "set env deployment/diwan-controller";
-        self.kubectl(&format!("-n {SYSTEM} {set} DIWAN_DATABASE_URL={url}"))
-            .ok();
+        self.kubectl(&format!("-n {SYSTEM} {set} {variables}")).ok();
         self.await_controller();
     }
 

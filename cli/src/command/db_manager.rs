@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use diwan_db_manager::retention::{self, Age};
-use diwan_db_manager::{OpenOptions, Schema, grpc, katib, store, url::DatabaseUrl};
+use diwan_db_manager::{OpenOptions, Schema, grpc, store, url::DatabaseUrl};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::database;
 use crate::signals::interrupted;
 
 /// Serves the observation log as the gRPC service `api.v1.beta1.DBManager`.
@@ -72,16 +73,7 @@ impl DbManager {
 
     /// Which database is used, and which tables in it.
     fn database(&self) -> anyhow::Result<(DatabaseUrl, Schema)> {
-        let (url, schema) = match &self.database_url {
-            Some(url) => (url.clone(), Schema::default()),
-            None => match katib::database(|name| std::env::var(name).ok())? {
-                Some(found) => found,
-                None => bail!(
-                    "no database is named: give --database-url, or Katib's variables (DB_NAME=mysql \
-                     or postgres)"
-                ),
-            },
-        };
+        let (url, schema) = database::named(self.database_url.as_ref())?;
         Ok((url, if self.migrate { Schema::Diwan } else { schema }))
     }
 }

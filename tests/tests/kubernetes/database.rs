@@ -37,7 +37,8 @@ for row in katib.KatibClient().get_trial_metrics(sys.argv[1], db_manager_address
 
 fn outlives_the_database(cluster: &Cluster) {
     let mut postgres = Postgres::start(&cluster.machine());
-    cluster.keep_log_in(&postgres.database("away"));
+    let url = postgres.database("away");
+    cluster.set_environment(&format!("DIWAN_DATABASE_URL={url}"));
     endures(cluster, &short("database-away"), || {
         postgres.stop();
         sleep(Duration::from_mins(1));
@@ -51,9 +52,13 @@ fn outlives_the_database(cluster: &Cluster) {
 
 fn takes_over(cluster: &Cluster) {
     let postgres = Postgres::start(&cluster.machine());
-    let url = postgres.database("katib");
+    postgres.database("katib");
     postgres.query("katib", OF_KATIB);
-    cluster.keep_log_in(&url);
+    // As Katib's DB manager has them.
+    cluster.set_environment(&format!(
+        "DIWAN_DATABASE_URL- DB_NAME=postgres DB_USER=diwan KATIB_POSTGRESQL_DB_HOST={}",
+        cluster.machine()
+    ));
     let experiment = Experiment {
         name: "upgraded",
         max: 2,
@@ -90,6 +95,9 @@ fn takes_over(cluster: &Cluster) {
     assert_eq!(
         left, "long-ago\n",
         "the logs of deleted trials are to go, others to stay"
+    );
+    cluster.set_environment(
+        "DIWAN_DATABASE_URL=sqlite:///data/observations.db DB_NAME- DB_USER- KATIB_POSTGRESQL_DB_HOST-",
     );
     cluster.install();
 }
