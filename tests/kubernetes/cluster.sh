@@ -170,6 +170,14 @@ open() {
 }
 
 [ $# -ge 2 ] || usage
+# Whoever calls may hold a lock by an open file; what is started here would hold it after the call.
+for file in "/proc/$$/fd"/*; do
+    file="${file##*/}"
+    case "$file" in
+        0 | 1 | 2 | 255) ;; # 255 is this script
+        *) eval "exec $file>&-" ;;
+    esac
+done
 command="$1"
 case "$command" in
     up) up "${@:2}" ;;
