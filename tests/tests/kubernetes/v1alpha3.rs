@@ -6,7 +6,10 @@ use serde_json::Value;
 use crate::Case;
 
 /// In this order.
-pub(crate) const CASES: &[Case] = &[("a file of v1alpha3 runs, and reads as it was written", reads)];
+pub(crate) const CASES: &[Case] = &[(
+    "a file of v1alpha3 runs, and reads as it was written",
+    reads,
+)];
 
 fn reads(cluster: &Cluster) {
     let file = format!(
