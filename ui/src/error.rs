@@ -8,7 +8,7 @@ use axum::{
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::ObservationError;
+use crate::{ObservationError, ReviewError};
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +22,18 @@ pub(crate) enum ApiError {
     /// The request makes no sense.
     #[error("{0}")]
     BadRequest(String),
+    /// It is not known who asks.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Who asks may not do that.
+    #[error("{0}")]
+    Forbidden(String),
+    /// It can't be found out whether who asks may do that.
+    #[error(transparent)]
+    Review(#[from] ReviewError),
+    /// The body is of a kind that is not taken.
+    #[error("{0}")]
+    UnsupportedMediaType(String),
     /// What was asked for is not there.
     #[error("{0}")]
     NotFound(String),
@@ -63,9 +75,12 @@ impl From<&ApiError> for ErrorDetail {
         };
         match error {
             ApiError::BadRequest(_) => plain(StatusCode::BAD_REQUEST),
+            ApiError::Unauthorized(_) => plain(StatusCode::UNAUTHORIZED),
+            ApiError::Forbidden(_) => plain(StatusCode::FORBIDDEN),
+            ApiError::UnsupportedMediaType(_) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
             ApiError::NotFound(_) => plain(StatusCode::NOT_FOUND),
             ApiError::Kube(kube::Error::Api(status)) => of_status(status),
-            ApiError::Kube(_) | ApiError::Observations(_) => plain(StatusCode::BAD_GATEWAY),
+            ApiError::Kube(_) | ApiError::Observations(_) | ApiError::Review(_) => plain(StatusCode::BAD_GATEWAY),
         }
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! Objects are read and written through the Kubernetes API alone, and metrics through the port
 //! [`ObservationReader`]; the crate keeps no state of its own beyond one watch per kind while a
-//! page is open. Who may call is decided by what stands in front of the router.
+//! page is open. Who calls is known to what stands in front of the router; what they may see is
+//! asked through the port [`Reviewer`], before any route is reached.
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use axum::{
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+mod access;
 mod error;
 mod extract;
 mod live;
@@ -27,6 +29,7 @@ mod page;
 mod route;
 mod view;
 
+pub use access::{AccessControl, Action, ReviewError, Reviewer};
 pub use log_archive::LogArchive;
 pub use observation::{ObservationError, ObservationReader, TrialMetric};
 
@@ -47,6 +50,8 @@ pub struct UiState {
     pub observations: Arc<dyn ObservationReader>,
     /// The logs of trials whose pods are gone, where they are kept.
     pub logs: Option<Arc<dyn LogArchive>>,
+    /// Who may see what; everybody everything without it.
+    pub access: Option<AccessControl>,
 }
 
 /// What the routes share.
@@ -67,6 +72,7 @@ pub fn router(state: UiState) -> Router {
         client,
         observations,
         logs,
+        access,
     } = state;
     let app = App {
         client,
@@ -75,8 +81,9 @@ pub fn router(state: UiState) -> Router {
         live,
     };
     let (api, description) = api_router().split_for_parts();
+    let guard = middleware::from_fn_with_state(access, access::guard);
     Router::new()
-        .nest(API_BASE, api.with_state(app))
+        .nest(API_BASE, api.route_layer(guard).with_state(app))
         .route("/ui/api/{*path}", any(error::unknown_address))
         .merge(openapi::router(openapi::complete(description)))
         .layer(middleware::map_response(api_headers))

@@ -81,6 +81,8 @@ impl Front {
             client: base.client,
             observations: Arc::new(observations),
             logs,
+            // Whoever is signed in is the user of this machine.
+            access: None,
         });
         let home = Router::new().route("/", get(|| async { Redirect::to(diwan_ui::BASE) }));
         let browser = self.auth.guard(page.merge(home));

@@ -6,7 +6,7 @@ use axum::{
 };
 use diwan_api::{Experiment, metadata::LABEL_EXPERIMENT};
 use kube::{
-    Api,
+    Api, ResourceExt,
     api::{ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
 };
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::{
     App,
+    access::{Action, Caller},
     error::{ApiError, ErrorBody},
     extract::{Json, Query},
     view::{
@@ -29,7 +30,7 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Scope {
-    /// Their namespace; all namespaces when absent or empty.
+    /// Their namespace; all that the caller may see when absent or empty.
     #[serde(default)]
     namespace: String,
 }
@@ -100,20 +101,39 @@ pub(crate) struct BudgetEdit {
 )]
 pub(crate) async fn list(
     State(app): State<App>,
+    caller: Caller,
     Query(scope): Query<Scope>,
 ) -> Result<Json<ExperimentList>, ApiError> {
-    let api = if scope.namespace.is_empty() {
-        Api::<Experiment>::all(app.client)
+    let experiments = if scope.namespace.is_empty() {
+        let all = Api::<Experiment>::all(app.client);
+        seen(&caller, all.list(&ListParams::default()).await?.items).await?
     } else {
-        Api::namespaced(app.client, &scope.namespace)
+        caller
+            .check(Action::list_experiments(&scope.namespace))
+            .await?;
+        let api = Api::<Experiment>::namespaced(app.client, &scope.namespace);
+        api.list(&ListParams::default()).await?.items
     };
-    let experiments = api.list(&ListParams::default()).await?;
     let mut items = experiments
         .iter()
         .map(ExperimentSummary::from)
         .collect::<Vec<_>>();
     items.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| a.name.cmp(&b.name)));
     Ok(Json(ExperimentList { items }))
+}
+
+/// Leaves out what the caller may not see.
+async fn seen(
+    caller: &Caller,
+    mut experiments: Vec<Experiment>,
+) -> Result<Vec<Experiment>, ApiError> {
+    let namespaces = experiments.iter().filter_map(ResourceExt::namespace);
+    let seen = caller.seen(namespaces.collect()).await?;
+    experiments.retain(|experiment| {
+        let namespace = experiment.metadata.namespace.as_ref();
+        namespace.is_some_and(|namespace| seen.contains(namespace))
+    });
+    Ok(experiments)
 }
 
 /// Creates an experiment from its YAML or JSON, or checks it.
@@ -131,6 +151,7 @@ pub(crate) async fn list(
 )]
 pub(crate) async fn create(
     State(app): State<App>,
+    caller: Caller,
     Query(creation): Query<Creation>,
     text: String,
 ) -> Result<(StatusCode, Json<Created>), ApiError> {
@@ -139,6 +160,10 @@ pub(crate) async fn create(
     let namespace = namespace
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| "default".into());
+    let name = object.metadata.name.clone().unwrap_or_default();
+    caller
+        .check(Action::create_experiment(&namespace, &name))
+        .await?;
     let api = Api::<DynamicObject>::namespaced_with(app.client, &namespace, &kind());
     let params = PostParams {
         dry_run: creation.dry_run,

@@ -13,6 +13,8 @@ use utoipa::IntoParams;
 
 use crate::{
     App,
+    access::{Action, Caller},
+    error::{ApiError, ErrorBody},
     extract::Query,
     live::{Changed, Message},
     view::live::LiveBatch,
@@ -22,7 +24,7 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Filter {
-    /// Only of this namespace; of all namespaces when absent or empty.
+    /// Only of this namespace; of all that the caller may see when absent or empty.
     #[serde(default)]
     namespace: String,
     /// Only of this experiment, and then its trials too; of all experiments without their trials
@@ -32,6 +34,25 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// What a page needs that is told of changes in a namespace.
+    fn needs(&self, namespace: &str) -> Vec<Action> {
+        let mut needs = vec![Action::list_experiments(namespace)];
+        if !self.experiment.is_empty() {
+            needs.push(Action::list_trials(namespace));
+        }
+        needs
+    }
+
+    /// Whether the caller may be told of changes in a namespace now.
+    async fn may_be_told(&self, caller: &Caller, namespace: &str) -> Result<bool, ApiError> {
+        for action in self.needs(namespace) {
+            if !caller.may(&action).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Returns the JSON that this page gets of a batch.
     fn pick<'a>(&self, changed: &'a Changed) -> Option<&'a str> {
         let wanted = |filter: &str, value: &str| filter.is_empty() || filter == value;
@@ -60,12 +81,19 @@ impl Filter {
     responses(
         (status = 200, description = "the data of each `changes` event is a LiveBatch",
             content_type = "text/event-stream", body = LiveBatch),
+        (status = "default", body = ErrorBody),
     )
 )]
 pub(crate) async fn events(
     State(app): State<App>,
+    caller: Caller,
     Query(filter): Query<Filter>,
-) -> Sse<impl Stream<Item = Result<Event, Infallible>>> {
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    if !filter.namespace.is_empty() {
+        for action in filter.needs(&filter.namespace) {
+            caller.check(action).await?;
+        }
+    }
     let mut subscription = app.live.subscribe().await;
     let events = stream! {
         subscription.ready().await;
@@ -74,12 +102,18 @@ pub(crate) async fn events(
             match message {
                 Message::Reload => yield Ok(reload()),
                 Message::Changed(changed) => if let Some(json) = filter.pick(&changed) {
-                    yield Ok(Event::default().event("changes").data(json));
+                    // What a caller may do changes while a page is open.
+                    match filter.may_be_told(&caller, &changed.namespace).await {
+                        Ok(true) => yield Ok(Event::default().event("changes").data(json)),
+                        Ok(false) => {}
+                        // The page comes again, and loads what it missed.
+                        Err(_) => return,
+                    }
                 }
             }
         }
     };
-    Sse::new(events).keep_alive(KeepAlive::default())
+    Ok(Sse::new(events).keep_alive(KeepAlive::default()))
 }
 
 fn reload() -> Event {

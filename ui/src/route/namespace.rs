@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     App,
+    access::Caller,
     error::{ApiError, ErrorBody},
     extract::Json,
 };
@@ -19,7 +20,7 @@ pub(crate) struct NamespaceList {
     pub items: Vec<String>,
 }
 
-/// Lists the names of all namespaces.
+/// Lists the names of the namespaces whose experiments the caller may list.
 #[utoipa::path(
     get,
     path = "/namespaces",
@@ -29,14 +30,15 @@ pub(crate) struct NamespaceList {
         (status = "default", body = ErrorBody),
     )
 )]
-pub(crate) async fn list(State(app): State<App>) -> Result<Json<NamespaceList>, ApiError> {
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+) -> Result<Json<NamespaceList>, ApiError> {
     let namespaces = Api::<Namespace>::all(app.client)
         .list(&ListParams::default())
         .await?;
-    let mut items = namespaces
-        .iter()
-        .map(ResourceExt::name_any)
-        .collect::<Vec<_>>();
+    let names = namespaces.iter().map(ResourceExt::name_any).collect();
+    let mut items = Vec::from_iter(caller.seen(names).await?);
     items.sort();
     Ok(Json(NamespaceList { items }))
 }

@@ -9,6 +9,13 @@ test('an error of the interface keeps its causes', () => {
   expect(error.isAuth).toBe(false)
 })
 
+test('a user who may not see something is told so, and is signed in', () => {
+  const message = 'user "ada" may not list experiments in namespace team'
+  const error = readError(403, JSON.stringify({ error: { code: 403, message, causes: [] } }))
+  expect(error.message).toBe(message)
+  expect(error.isAuth).toBe(false)
+})
+
 test('an error of anything else keeps its text', () => {
   expect(readError(401, 'open the printed address').message).toBe('open the printed address')
   expect(readError(401, '').isAuth).toBe(true)

@@ -10,13 +10,10 @@ export class ApiError extends Error {
     readonly code: number,
     message: string,
     readonly causes: ErrorCause[] = [],
+    /** Whether what stands in front of the interface does not know this browser. */
+    readonly isAuth = false,
   ) {
     super(message)
-  }
-
-  /** Whether the server does not know this browser. */
-  get isAuth(): boolean {
-    return this.code === 401 || this.code === 403
   }
 }
 
@@ -44,7 +41,8 @@ export function readError(code: number, text: string): ApiError {
     const { error } = JSON.parse(text) as { error: { message: string; causes?: ErrorCause[] } }
     return new ApiError(code, error.message, error.causes)
   } catch {
-    return new ApiError(code, text.trim().slice(0, 500) || `the server answered ${code}`)
+    const message = text.trim().slice(0, 500) || `the server answered ${code}`
+    return new ApiError(code, message, [], code === 401 || code === 403)
   }
 }
 
