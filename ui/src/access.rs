@@ -113,7 +113,9 @@ impl Caller {
             Ok::<_, ApiError>(seen.then_some(namespace))
         });
         let seen = stream::iter(asked).buffer_unordered(AT_A_TIME);
-        seen.try_filter_map(async |seen| Ok(seen)).try_collect().await
+        seen.try_filter_map(async |seen| Ok(seen))
+            .try_collect()
+            .await
     }
 }
 
@@ -158,8 +160,8 @@ async fn admit(
         Ok::<_, ApiError>((user, control.reviewer))
     });
     let caller = Caller(user.transpose()?);
-    let needs = needs(method, path)
-        .ok_or_else(|| ApiError::Forbidden(format!("nobody may use {path}")))?;
+    let needs =
+        needs(method, path).ok_or_else(|| ApiError::Forbidden(format!("nobody may use {path}")))?;
     let param = |key: &str| params.iter().find(|(name, _)| *name == key);
     let param = |key: &str| param(key).map_or("", |(_, value)| value);
     for need in needs {

@@ -80,7 +80,9 @@ impl From<&ApiError> for ErrorDetail {
             ApiError::UnsupportedMediaType(_) => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
             ApiError::NotFound(_) => plain(StatusCode::NOT_FOUND),
             ApiError::Kube(kube::Error::Api(status)) => of_status(status),
-            ApiError::Kube(_) | ApiError::Observations(_) | ApiError::Review(_) => plain(StatusCode::BAD_GATEWAY),
+            ApiError::Kube(_) | ApiError::Observations(_) | ApiError::Review(_) => {
+                plain(StatusCode::BAD_GATEWAY)
+            }
         }
     }
 }

@@ -154,11 +154,7 @@ const ROUTES: &[(&str, &str, &[Need])] = &[
         "/namespaces/{namespace}/experiments/{name}/events",
         &[GET_EXPERIMENT, LIST_EVENTS],
     ),
-    (
-        "GET",
-        "/namespaces/{namespace}/trials/{name}",
-        &[GET_TRIAL],
-    ),
+    ("GET", "/namespaces/{namespace}/trials/{name}", &[GET_TRIAL]),
     (
         "GET",
         "/namespaces/{namespace}/trials/{name}/metrics",
@@ -219,7 +215,11 @@ mod tests {
     #[test]
     fn a_route_with_a_namespace_in_its_address_needs_something() {
         for (method, path, needs) in ROUTES {
-            assert_eq!(path.contains("{namespace}"), !needs.is_empty(), "{method} {path}");
+            assert_eq!(
+                path.contains("{namespace}"),
+                !needs.is_empty(),
+                "{method} {path}"
+            );
         }
         assert!(needs(&Method::PUT, "/experiments").is_none());
         assert!(needs(&Method::HEAD, "/experiments").is_some());

@@ -1,5 +1,6 @@
 //! The crate as a browser meets it: the whole router over a real Kubernetes API.
 
+mod access;
 mod live;
 mod openapi;
 mod page;

@@ -30,7 +30,10 @@ fn every_operation_says_what_it_does_and_how_it_fails() {
         for operation in operations.into_iter().flatten() {
             let text = operation.summary.as_deref().unwrap_or_default();
             assert!(text.ends_with('.'), "{path}: {text:?}");
-            assert!(operation.responses.responses.contains_key("default"), "{path}");
+            assert!(
+                operation.responses.responses.contains_key("default"),
+                "{path}"
+            );
         }
     }
 }

@@ -11,7 +11,9 @@ use axum::{
 use bytes::Bytes;
 use diwan_api::{Experiment, MetricLog, Trial, metadata};
 use diwan_embedded::{LogOptions, PodLogs, Status};
-use diwan_ui::{LogArchive, ObservationError, ObservationReader, TrialMetric, UiState};
+use diwan_ui::{
+    AccessControl, LogArchive, ObservationError, ObservationReader, TrialMetric, UiState,
+};
 use futures::{
     StreamExt,
     stream::{self, BoxStream},
@@ -130,6 +132,10 @@ impl LogArchive for Archive {
 
 impl Server {
     pub(crate) fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    pub(crate) fn start_with(access: Option<AccessControl>) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
         let api = diwan_embedded::Api::open(diwan_embedded::Options::new(data.path()))
             .expect("an API in an empty folder");
@@ -139,6 +145,7 @@ impl Server {
             client: client.clone(),
             observations: Arc::new(Observations),
             logs: Some(Arc::new(Archive)),
+            access,
         });
         Self {
             client,
@@ -181,10 +188,12 @@ impl Server {
     /// Opens a stream of server-sent events.
     pub(crate) async fn events(&self, path: &str) -> Events {
         let path = format!("{}{path}", diwan_ui::API_BASE);
-        let request = Request::builder()
-            .uri(path)
-            .body(Body::empty())
-            .expect("a request");
+        let request = Request::builder().uri(path).body(Body::empty());
+        self.stream(request.expect("a request")).await
+    }
+
+    /// Sends a request that is answered with a stream of server-sent events.
+    pub(crate) async fn stream(&self, request: Request<Body>) -> Events {
         let response = self
             .router
             .clone()
