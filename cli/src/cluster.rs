@@ -4,20 +4,26 @@ mod algorithms;
 mod authority;
 mod conversion;
 mod entry_points;
+#[cfg(test)]
+mod fake;
+mod guard;
 mod health;
+pub(crate) mod page;
 mod registry;
+mod reviews;
 mod trials;
 mod webhook;
 mod webhook_configuration;
 
 use std::fmt::Display;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use clap::builder::BoolishValueParser;
 use diwan_controller::admission::injection::Injection;
 use diwan_controller::leader::Election;
 use diwan_controller::{Metrics, Options, Ports};
@@ -42,7 +48,9 @@ use crate::port::suggester::Suggester;
 use algorithms::Configured;
 use authority::{Certificate, Shared, encoded};
 use entry_points::EntryPoints;
+use guard::Guard;
 use health::Health;
+use reviews::Reviews;
 use trials::Trials;
 use webhook::Webhooks;
 use webhook_configuration::Address;
@@ -88,6 +96,9 @@ pub(crate) struct Flags {
     /// Where pods reach the DB manager; by default the Service katib-db-manager
     #[arg(long, value_name = "ADDR", env = "DIWAN_DB_MANAGER")]
     db_manager: Option<String>,
+    /// Let everybody read observation logs over gRPC; Katib's SDK sends nothing that says who asks
+    #[arg(long, env = "DIWAN_ALLOW_ANONYMOUS_READS", value_parser = BoolishValueParser::new())]
+    allow_anonymous_reads: bool,
     /// Where the algorithms listen: gRPC `Suggestion` and `EarlyStopping`
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:6788")]
     suggestion_listen: SocketAddr,
@@ -126,7 +137,7 @@ pub(crate) struct Flags {
 
 /// Runs until `stop`; an error when the lease is lost, after which nothing may go on.
 pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result<()> {
-    let client = client(&flags).await?;
+    let client = client(flags.kubeconfig.as_deref()).await?;
     let (url, schema) = database::named(flags.database_url.as_ref())?;
     let options = OpenOptions {
         schema,
@@ -134,10 +145,17 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
     };
     // Before the API server is told to ask us.
     let store = store::open_with(&url, options).await?;
-    let namespace = namespace(&flags);
+    let namespace = namespace(flags.namespace.as_deref());
     let shared = authority::shared(&client, &namespace, None).await?;
+    let tokens = Arc::new(TrialTokens::new(&shared.trial_tokens));
     let replica = Replica {
-        tokens: Arc::new(TrialTokens::new(&shared.trial_tokens)),
+        guard: Arc::new(Guard {
+            tokens: tokens.clone(),
+            reviews: Arc::new(Reviews::new(client.clone())),
+            trials: Trials(client.clone()),
+            anonymous_reads: flags.allow_anonymous_reads,
+        }),
+        tokens,
         rules: Rules {
             suggesters: Arc::new(Suggesters::with_images()),
             early_stoppers: Arc::new(EarlyStoppers::with_images()),
@@ -175,6 +193,7 @@ struct Replica {
     flags: Flags,
     store: Arc<dyn ObservationStore>,
     tokens: Arc<TrialTokens>,
+    guard: Arc<Guard>,
     rules: Rules,
     /// Where pods reach the DB manager.
     db_manager: String,
@@ -266,11 +285,12 @@ impl Replica {
         let trials = ApiTrials {
             client: self.client.clone(),
             directory: Arc::new(Trials(self.client.clone())),
-            tokens: self.tokens.clone(),
+            guard: self.guard.clone(),
         };
         let services = Services {
             suggestion: SuggestionService::default(),
-            early_stopping: EarlyStoppingService::new(Arc::new(trials)),
+            early_stopping: EarlyStoppingService::new(Arc::new(trials))
+                .reading_from(reachable(self.flags.db_manager_listen).to_string()),
         };
         let listener = bind(self.flags.suggestion_listen).await?;
         let stop = self.stop.clone().cancelled_owned();
@@ -282,7 +302,7 @@ impl Replica {
     async fn serve_log(&self) -> anyhow::Result<()> {
         let context = grpc::Context {
             directory: Some(Arc::new(Trials(self.client.clone()))),
-            guard: Some(self.tokens.clone()),
+            guard: Some(self.guard.clone()),
         };
         let listener = bind(self.flags.db_manager_listen).await?;
         let stop = || self.stop.clone().cancelled_owned();
@@ -423,8 +443,9 @@ impl Keeper {
     }
 }
 
-async fn client(flags: &Flags) -> anyhow::Result<Client> {
-    let config = match &flags.kubeconfig {
+/// The API of the cluster.
+async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
+    let config = match kubeconfig {
         Some(file) => {
             let describe = || format!("can't use {}", file.display());
             let read = kube::config::Kubeconfig::read_from(file).with_context(describe)?;
@@ -440,9 +461,10 @@ async fn client(flags: &Flags) -> anyhow::Result<Client> {
     Ok(Client::try_from(config)?)
 }
 
-fn namespace(flags: &Flags) -> String {
+/// The namespace of the installation: the one that is given, or the pod's own.
+fn namespace(given: Option<&str>) -> String {
     let own = || std::fs::read_to_string(NAMESPACE_FILE).ok();
-    let named = flags.namespace.clone().or_else(own);
+    let named = given.map(str::to_owned).or_else(own);
     named.map_or_else(|| "kubeflow".to_owned(), |name| name.trim().to_owned())
 }
 
@@ -466,6 +488,16 @@ fn identity() -> String {
 fn started() -> u64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     now.map_or(0, |now| now.as_micros() as u64)
+}
+
+/// Where this process reaches itself.
+fn reachable(mut listen: SocketAddr) -> SocketAddr {
+    match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => listen.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => listen.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    listen
 }
 
 async fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {

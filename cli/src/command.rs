@@ -9,6 +9,7 @@ mod install;
 mod metrics_collector;
 mod run;
 mod suggestion;
+mod ui;
 mod up;
 mod validate;
 
@@ -53,6 +54,8 @@ pub(crate) enum Command {
     Controller(controller::Controller),
     /// Print the manifests of a cluster installation as YAML
     Install(install::Install),
+    /// Serve the web page of a cluster
+    Ui(ui::Ui),
     /// Print the custom resource definitions as YAML
     Crds(crds::Crds),
 }
@@ -79,6 +82,7 @@ impl Command {
             Self::Controller(command) => Box::pin(command.run()).await,
             Self::MetricsCollector(command) => command.run().await,
             Self::Install(command) => command.run(),
+            Self::Ui(command) => Box::pin(command.run()).await,
             Self::Crds(command) => crds::run(&command),
         }
     }

@@ -223,7 +223,7 @@ impl ControlPlane {
         let trials = ApiTrials {
             client: base.client.clone(),
             directory: Arc::new(Directory(base.api.clone())),
-            tokens: Arc::clone(&base.tokens),
+            guard: Arc::clone(&base.tokens) as Arc<dyn grpc::TrialGuard>,
         };
         let services = diwan_suggestion::Services {
             suggestion: SuggestionService::default(),

@@ -4,5 +4,6 @@
 pub(crate) mod absences;
 pub(crate) mod early_stopper;
 pub(crate) mod observations;
+pub(crate) mod remote_observations;
 pub(crate) mod rules;
 pub(crate) mod suggester;

@@ -10,7 +10,7 @@ use std::{future::Future, io, sync::Arc};
 use async_trait::async_trait;
 use diwan_api::MetricLog;
 use diwan_proto::metadata::text;
-pub use diwan_proto::metadata::{BATCH_KEY, NAMESPACE_KEY, TOKEN_KEY};
+pub use diwan_proto::metadata::{BATCH_KEY, Credentials, NAMESPACE_KEY, TOKEN_KEY};
 use diwan_proto::v1beta1::{
     DeleteObservationLogReply, DeleteObservationLogRequest, GetObservationLogReply,
     GetObservationLogRequest, ObservationLog, ReportObservationLogReply,
@@ -31,8 +31,16 @@ use crate::store::{Delivery, LogQuery, ObservationStore, Report, StoreError, Tri
 #[async_trait]
 pub trait TrialDirectory: Send + Sync + 'static {
     /// Returns the namespaces that have a trial of this name.
-    async fn namespaces(&self, trial: &str) -> Vec<String>;
+    ///
+    /// # Errors
+    /// When that can't be found out now.
+    async fn namespaces(&self, trial: &str) -> Result<Vec<String>, LookupError>;
 }
+
+/// It can't be found out which trials there are.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the trial can't be looked up: {0}")]
+pub struct LookupError(pub String);
 
 /// What a call wants of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,18 +51,25 @@ pub enum Access {
     Read,
     /// To forget its log.
     Delete,
+    /// To mark it as stopped early.
+    Stop,
 }
 
-/// Why a call is refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Why a call is refused. The texts name no namespace: who is refused is not told where a trial is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
-    /// It sent no token, and needs one.
-    TokenMissing,
-    /// Its token is not the trial's.
-    TokenWrong,
+    /// It shows nobody's token that we know; the text says what to send.
+    #[error("{0}")]
+    Unknown(String),
+    /// Whose token it shows may not do that.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Whether it may can't be found out now.
+    #[error("{0}")]
+    Undecided(String),
 }
 
-/// Decides whether a call may act for a trial, by the token that it sends.
+/// Decides whether a call may act for a trial, by what it sends to show who makes it.
 #[async_trait]
 pub trait TrialGuard: Send + Sync + 'static {
     /// Checks a call. The namespace is empty where neither the call nor the directory names one.
@@ -62,8 +77,32 @@ pub trait TrialGuard: Send + Sync + 'static {
         &self,
         trial: &TrialRef,
         access: Access,
-        token: Option<&str>,
+        credentials: &Credentials,
     ) -> Result<(), Denied>;
+}
+
+/// Of the trials that a call may mean, keeps those for which it may act.
+///
+/// # Errors
+/// It may act for none of them.
+pub async fn admitted(
+    guard: &dyn TrialGuard,
+    trials: Vec<TrialRef>,
+    access: Access,
+    credentials: &Credentials,
+) -> Result<Vec<TrialRef>, Denied> {
+    let mut admitted = Vec::new();
+    let mut refusal = None;
+    for trial in trials {
+        match guard.check(&trial, access, credentials).await {
+            Ok(()) => admitted.push(trial),
+            Err(denied) => refusal = refusal.or(Some(denied)),
+        }
+    }
+    match refusal {
+        Some(denied) if admitted.is_empty() => Err(denied),
+        _ => Ok(admitted),
+    }
 }
 
 /// Who knows the trials.
@@ -132,42 +171,49 @@ impl Service {
         name: String,
         access: Access,
     ) -> Result<TrialRef, Status> {
-        let trial = self.named(metadata, name).await?;
+        let mut trials = self.named(metadata, &name).await?;
         if let Some(guard) = &self.context.guard {
-            let token = text(metadata, TOKEN_KEY)?;
-            let checked = guard.check(&trial, access, token.as_deref()).await;
-            checked.map_err(|denied| match denied {
-                Denied::TokenMissing => Status::unauthenticated(format!(
-                    "trial {:?}: send its token as metadata {TOKEN_KEY}",
-                    trial.name
-                )),
-                Denied::TokenWrong => Status::permission_denied(format!(
-                    "trial {:?}: the token in metadata {TOKEN_KEY} is not the trial's",
-                    trial.name
-                )),
-            })?;
+            let credentials = Credentials::of(metadata)?;
+            let admitted = admitted(guard.as_ref(), trials, access, &credentials).await;
+            trials = admitted.map_err(|denied| refused(&name, &denied))?;
         }
-        Ok(trial)
+        let namespaces = || trials.iter().map(|trial| trial.namespace.clone()).collect();
+        match trials.as_slice() {
+            [one] => Ok(one.clone()),
+            _ => Err(status(StoreError::Ambiguous {
+                namespaces: namespaces(),
+                name,
+            })),
+        }
     }
 
-    async fn named(&self, metadata: &MetadataMap, name: String) -> Result<TrialRef, Status> {
+    /// Returns the trials that a call may mean: one at least.
+    async fn named(&self, metadata: &MetadataMap, name: &str) -> Result<Vec<TrialRef>, Status> {
         if name.is_empty() {
             return Err(Status::invalid_argument("trial_name is empty"));
         }
-        if let Some(namespace) = text(metadata, NAMESPACE_KEY)? {
-            return Ok(TrialRef { namespace, name });
-        }
-        let mut namespaces = match &self.context.directory {
-            Some(directory) => directory.namespaces(&name).await,
-            None => Vec::new(),
+        let mut namespaces = match (text(metadata, NAMESPACE_KEY)?, &self.context.directory) {
+            (Some(namespace), _) => vec![namespace],
+            (None, Some(directory)) => directory
+                .namespaces(name)
+                .await
+                .map_err(|error| Status::unavailable(error.to_string()))?,
+            (None, None) => Vec::new(),
         };
-        if namespaces.len() > 1 {
-            return Err(status(StoreError::Ambiguous { name, namespaces }));
+        if namespaces.is_empty() {
+            namespaces.push(String::new());
         }
-        Ok(TrialRef {
-            namespace: namespaces.pop().unwrap_or_default(),
-            name,
-        })
+        let trial = |namespace| TrialRef::new(namespace, name);
+        Ok(namespaces.into_iter().map(trial).collect())
+    }
+}
+
+fn refused(trial: &str, denied: &Denied) -> Status {
+    let message = format!("trial {trial:?}: {denied}");
+    match denied {
+        Denied::Unknown(_) => Status::unauthenticated(message),
+        Denied::Forbidden(_) => Status::permission_denied(message),
+        Denied::Undecided(_) => Status::unavailable(message),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod client;
 pub mod curve;
 pub mod grpc;
 pub mod katib;
+pub mod reader;
 pub mod retention;
 pub mod store;
 pub mod summary;

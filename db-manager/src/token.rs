@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use ring::hmac;
 use ring::rand::{SecureRandom as _, SystemRandom};
 
-use crate::grpc::{Access, Denied, TrialGuard};
+use crate::grpc::{Access, Credentials, Denied, TOKEN_KEY, TrialGuard};
 use crate::store::TrialRef;
 
 /// How many bytes a secret has.
@@ -66,6 +66,19 @@ impl TrialTokens {
             .collect()
     }
 
+    /// Refuses a token that is not that of the trial.
+    ///
+    /// # Errors
+    /// It is another's, or nobody's.
+    pub fn check_token(&self, token: &str, trial: &TrialRef) -> Result<(), Denied> {
+        if self.is_of(token, &trial.namespace, &trial.name) {
+            return Ok(());
+        }
+        Err(Denied::Forbidden(format!(
+            "the token in metadata {TOKEN_KEY} is not the trial's"
+        )))
+    }
+
     /// Whether the token is that of the trial.
     pub fn is_of(&self, token: &str, namespace: &str, trial: &str) -> bool {
         let digit = |byte: u8| char::from(byte).to_digit(16);
@@ -92,13 +105,11 @@ impl TrialGuard for TrialTokens {
         &self,
         trial: &TrialRef,
         _access: Access,
-        token: Option<&str>,
+        credentials: &Credentials,
     ) -> Result<(), Denied> {
-        match token {
-            Some(token) if !self.is_of(token, &trial.namespace, &trial.name) => {
-                Err(Denied::TokenWrong)
-            }
-            _ => Ok(()),
+        match &credentials.trial_token {
+            Some(token) => self.check_token(token, trial),
+            None => Ok(()),
         }
     }
 }
@@ -144,12 +155,17 @@ mod tests {
         let tokens = TrialTokens::new(&[7; 32]);
         let trial = TrialRef::new("team", "a");
         let token = tokens.token("team", "a");
-        for (sent, expected) in [
-            (None, Ok(())),
-            (Some(token.as_str()), Ok(())),
-            (Some("00"), Err(Denied::TokenWrong)),
+        for (sent, passes) in [
+            (None, true),
+            (Some(token.as_str()), true),
+            (Some("00"), false),
         ] {
-            assert_eq!(tokens.check(&trial, Access::Report, sent).await, expected);
+            let credentials = Credentials {
+                trial_token: sent.map(str::to_owned),
+                bearer: None,
+            };
+            let checked = tokens.check(&trial, Access::Report, &credentials).await;
+            assert_eq!(checked.is_ok(), passes, "{sent:?}");
         }
     }
 }

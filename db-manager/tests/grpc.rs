@@ -13,8 +13,8 @@ use diwan_db_manager::{
     ObservationStore, TrialRef,
     client::Client,
     grpc::{
-        self, Access, BATCH_KEY, Context, Denied, NAMESPACE_KEY, TOKEN_KEY, TrialDirectory,
-        TrialGuard,
+        self, Access, BATCH_KEY, Context, Credentials, Denied, LookupError, NAMESPACE_KEY,
+        TOKEN_KEY, TrialDirectory, TrialGuard,
     },
     retention::{self, Age},
     store,
@@ -241,11 +241,14 @@ struct Fixed(&'static [(&'static str, &'static str)]);
 
 #[tonic::async_trait]
 impl TrialDirectory for Fixed {
-    async fn namespaces(&self, trial: &str) -> Vec<String> {
+    async fn namespaces(&self, trial: &str) -> Result<Vec<String>, LookupError> {
+        if trial == "lost" {
+            return Err(LookupError("the API is away".into()));
+        }
         let of_trial = self.0.iter().filter(|(_, name)| *name == trial);
-        of_trial
+        Ok(of_trial
             .map(|(namespace, _)| (*namespace).to_owned())
-            .collect()
+            .collect())
     }
 }
 
@@ -272,9 +275,15 @@ async fn a_directory_finds_the_namespace_of_a_first_report() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::FailedPrecondition);
+    let status = client
+        .report_observation_log(report("lost", logs()))
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.message().contains("the API is away"), "{status}");
 }
 
-/// Lets everybody read, and the trial `n/t` report with its token.
+/// Lets everybody read, the trial `n/t` do all with its token, and the account `admin` all in `m`.
 struct Guard;
 
 #[tonic::async_trait]
@@ -283,13 +292,19 @@ impl TrialGuard for Guard {
         &self,
         trial: &TrialRef,
         access: Access,
-        token: Option<&str>,
+        credentials: &Credentials,
     ) -> Result<(), Denied> {
-        match (access, token) {
-            (Access::Read, _) => Ok(()),
-            (_, None) => Err(Denied::TokenMissing),
-            (_, Some("secret")) if *trial == TrialRef::new("n", "t") => Ok(()),
-            _ => Err(Denied::TokenWrong),
+        let sent = (
+            credentials.trial_token.as_deref(),
+            credentials.bearer.as_deref(),
+        );
+        match sent {
+            _ if access == Access::Read => Ok(()),
+            (Some("secret"), _) if *trial == TrialRef::new("n", "t") => Ok(()),
+            (None, Some("admin")) if trial.namespace == "m" => Ok(()),
+            (None, Some("unlucky")) => Err(Denied::Undecided("the API is away".into())),
+            (None, None) => Err(Denied::Unknown("send a token".into())),
+            _ => Err(Denied::Forbidden("not yours".into())),
         }
     }
 }
@@ -310,6 +325,19 @@ async fn a_guard_checks_the_token_of_a_call() {
         (vec![ours, (TOKEN_KEY, "guess")], Code::PermissionDenied),
         (vec![theirs, (TOKEN_KEY, "secret")], Code::PermissionDenied),
         (vec![ours, (TOKEN_KEY, "secret")], Code::Ok),
+        (
+            vec![ours, ("authorization", "Bearer admin")],
+            Code::PermissionDenied,
+        ),
+        (
+            vec![ours, ("authorization", "Basic admin")],
+            Code::Unauthenticated,
+        ),
+        (
+            vec![ours, ("authorization", "Bearer unlucky")],
+            Code::Unavailable,
+        ),
+        (vec![theirs, ("authorization", "Bearer admin")], Code::Ok),
     ] {
         let done = client.report_observation_log(with(logs(), &metadata)).await;
         assert_eq!(
@@ -321,7 +349,9 @@ async fn a_guard_checks_the_token_of_a_call() {
         trial_name: "t".into(),
     };
     let refused = client.delete_observation_log(with(delete, &[ours])).await;
-    assert_eq!(refused.unwrap_err().code(), Code::Unauthenticated);
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert_eq!(refused.message(), "trial \"t\": send a token");
     assert_eq!(values(&mut client, with(get("t"), &[ours])).await, ["1"]);
 
     let address = server.address.to_string();
@@ -538,4 +568,32 @@ async fn serving_ends_when_it_is_told_to() {
     let server = Server::start(None).await;
     server.stop.send(()).unwrap();
     server.task.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn of_several_trials_that_is_meant_for_which_the_caller_may_act() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let context = Context {
+        guard: Some(Arc::new(Guard)),
+        directory: Some(Arc::new(Fixed(&[("n", "t"), ("m", "t")]))),
+    };
+    let server = Server::start_with(listener, context).await;
+    let mut client = server.client().await;
+    for (metadata, namespace) in [
+        ((TOKEN_KEY, "secret"), "n"),
+        (("authorization", "Bearer admin"), "m"),
+    ] {
+        let row = entry("2026-01-01T00:00:02Z", "loss", namespace);
+        let request = with(report("t", vec![row]), &[metadata]);
+        client.report_observation_log(request).await.unwrap();
+        let read = with(get("t"), &[(NAMESPACE_KEY, namespace)]);
+        assert_eq!(values(&mut client, read).await, [namespace]);
+    }
+    // Who is refused is not told where the trials are.
+    let refused = client.report_observation_log(report("t", Vec::new())).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Code::Unauthenticated);
+    assert_eq!(refused.message(), "trial \"t\": send a token");
+    let status = client.get_observation_log(get("t")).await.unwrap_err();
+    assert_eq!(status.code(), Code::FailedPrecondition);
 }

@@ -18,9 +18,10 @@ struct Dist;
 /// What is served while the page is not built.
 const NOT_BUILT: &str = include_str!("page/not_built.html");
 
-/// Scripts and styles come from this server only; nothing may frame the page.
+/// Scripts and styles come from this server only; only pages of this server, such as
+/// Kubeflow's dashboard before it, may frame the page.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; \
-    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 
 /// Serves the page: a file where there is one, and the page itself for every address in it.
 pub(crate) fn router() -> Router {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use diwan_api::Experiment;
 use diwan_controller::port;
 use diwan_controller::stopping::stop_trial;
-use diwan_db_manager::TrialTokens;
-use diwan_db_manager::grpc::TrialDirectory;
+use diwan_db_manager::TrialRef;
+use diwan_db_manager::grpc::{Access, Credentials, Denied, TrialDirectory, TrialGuard, admitted};
 use diwan_suggestion::{Curves, EarlyStoppers, RulesRequest, StopError, TrialStopper};
 use jiff::Timestamp;
 use kube::Client;
@@ -58,8 +58,41 @@ pub(crate) struct ApiTrials {
     pub(crate) client: Client,
     /// Finds trials of which only the name is known.
     pub(crate) directory: Arc<dyn TrialDirectory>,
-    /// Know the callers that speak for a trial.
-    pub(crate) tokens: Arc<TrialTokens>,
+    /// Knows the callers that may stop a trial.
+    pub(crate) guard: Arc<dyn TrialGuard>,
+}
+
+impl ApiTrials {
+    /// Of the namespaces that have a trial of this name, keeps those in which the caller may stop it.
+    async fn admitted(
+        &self,
+        mut namespaces: Vec<String>,
+        trial: &str,
+        credentials: &Credentials,
+    ) -> Result<Vec<String>, StopError> {
+        // Who may not know is not told that there is no such trial.
+        let is_missing = namespaces.is_empty();
+        if is_missing {
+            namespaces.push(String::new());
+        }
+        let trials = namespaces.into_iter();
+        let trials = trials
+            .map(|namespace| TrialRef::new(namespace, trial))
+            .collect();
+        let admitted = admitted(self.guard.as_ref(), trials, Access::Stop, credentials).await;
+        let admitted = admitted.map_err(|denied| {
+            let text = format!("trial {trial:?}: {denied}");
+            match denied {
+                Denied::Unknown(_) => StopError::Unknown(text),
+                Denied::Forbidden(_) => StopError::Denied(text),
+                Denied::Undecided(_) => StopError::Failed(text),
+            }
+        })?;
+        if is_missing {
+            return Ok(Vec::new());
+        }
+        Ok(admitted.into_iter().map(|trial| trial.namespace).collect())
+    }
 }
 
 #[async_trait]
@@ -68,20 +101,22 @@ impl TrialStopper for ApiTrials {
         &self,
         namespace: Option<&str>,
         trial: &str,
-        token: Option<&str>,
+        credentials: &Credentials,
     ) -> Result<(), StopError> {
-        let namespace = match namespace {
-            Some(namespace) => namespace.to_owned(),
-            None => match self.directory.namespaces(trial).await.as_slice() {
-                [] => return Err(StopError::NotFound(trial.to_owned())),
-                [one] => one.clone(),
-                several => return Err(StopError::Ambiguous(several.join(", "))),
-            },
+        let namespaces = match namespace {
+            Some(namespace) => vec![namespace.to_owned()],
+            None => {
+                let found = self.directory.namespaces(trial).await;
+                found.map_err(|error| StopError::Failed(error.to_string()))?
+            }
         };
-        if token.is_some_and(|token| !self.tokens.is_of(token, &namespace, trial)) {
-            return Err(StopError::Denied(trial.to_owned()));
-        }
-        let stopped = stop_trial(&self.client, &namespace, trial, Timestamp::now()).await;
+        let namespaces = self.admitted(namespaces, trial, credentials).await?;
+        let namespace = match namespaces.as_slice() {
+            [] => return Err(StopError::NotFound(trial.to_owned())),
+            [one] => one,
+            several => return Err(StopError::Ambiguous(several.join(", "))),
+        };
+        let stopped = stop_trial(&self.client, namespace, trial, Timestamp::now()).await;
         stopped.map_err(|error| match error {
             kube::Error::Api(status) if status.code == 404 => StopError::NotFound(trial.to_owned()),
             error => StopError::Failed(error.to_string()),

@@ -32,6 +32,7 @@ pub(crate) struct Logs {
     address: String,
     client: DbManagerClient<Channel>,
     namespace: Option<MetadataValue<Ascii>>,
+    authorization: Option<MetadataValue<Ascii>>,
 }
 
 impl Logs {
@@ -63,7 +64,19 @@ impl Logs {
             address: address.to_owned(),
             client: DbManagerClient::new(channel).max_decoding_message_size(MESSAGE_LIMIT),
             namespace: namespace.map_err(|_| refused(&"the namespace is not ascii"))?,
+            authorization: None,
         })
+    }
+
+    /// Reads in the name of the account that has this token.
+    pub(crate) fn with_bearer(mut self, token: Option<&str>) -> Result<Self, LogsError> {
+        let value = token.map(|token| format!("Bearer {token}").parse());
+        let value = value.transpose().map_err(|_| LogsError::Address {
+            address: self.address.clone(),
+            reason: "the token of the caller is not ascii".to_owned(),
+        })?;
+        self.authorization = value;
+        Ok(self)
     }
 
     /// Reads the values of a metric, oldest first, of each trial; NaN where one is no number.
@@ -88,6 +101,10 @@ impl Logs {
         if let Some(namespace) = &self.namespace {
             let metadata = request.metadata_mut();
             metadata.insert(NAMESPACE_KEY, namespace.clone());
+        }
+        if let Some(authorization) = &self.authorization {
+            let metadata = request.metadata_mut();
+            metadata.insert("authorization", authorization.clone());
         }
         let reply = self.client.clone().get_observation_log(request).await;
         let reply = reply.map_err(|status| LogsError::Call {

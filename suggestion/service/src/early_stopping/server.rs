@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use diwan_api::trial::condition_type as state;
 use diwan_api::{Conditions as _, Experiment, Trial};
-use diwan_proto::metadata::{NAMESPACE_KEY, TOKEN_KEY, text};
+use diwan_proto::metadata::{Credentials, NAMESPACE_KEY, text};
 use diwan_proto::v1beta1::early_stopping_server::EarlyStopping;
 use diwan_proto::v1beta1::{
     GetEarlyStoppingRulesReply, GetEarlyStoppingRulesRequest, SetTrialStatusReply,
     SetTrialStatusRequest, ValidateEarlyStoppingSettingsReply,
     ValidateEarlyStoppingSettingsRequest,
 };
-use tonic::{Request, Response, Status};
+use tonic::{Code, Request, Response, Status};
 
 use super::{Curves, checked, stopping_rules};
 use crate::early_stopping::logs::{Logs, LogsError};
@@ -26,13 +26,13 @@ const REMEMBERED: usize = 1_000;
 /// Marks trials as stopped, where the trials are kept.
 #[tonic::async_trait]
 pub trait TrialStopper: Send + Sync + 'static {
-    /// Sets the condition EarlyStopped. Without a namespace, the one trial of that name is meant.
-    /// A token that was sent must be the trial's.
+    /// Sets the condition EarlyStopped, if the caller may. Without a namespace, the one trial of
+    /// that name is meant.
     async fn stop(
         &self,
         namespace: Option<&str>,
         trial: &str,
-        token: Option<&str>,
+        credentials: &Credentials,
     ) -> Result<(), StopError>;
 }
 
@@ -45,8 +45,11 @@ pub enum StopError {
     /// Trials of several namespaces have the name.
     #[error("trials of this name are in several namespaces ({0}); send one as metadata {key}", key = NAMESPACE_KEY)]
     Ambiguous(String),
-    /// The token is not the trial's.
-    #[error("trial {0:?}: the token in metadata {key} is not the trial's", key = TOKEN_KEY)]
+    /// The caller shows nobody's token that is known; the text says what to send.
+    #[error("{0}")]
+    Unknown(String),
+    /// The caller may not do that.
+    #[error("{0}")]
     Denied(String),
     /// The trial could not be written; another try may succeed.
     #[error("{0}")]
@@ -57,6 +60,7 @@ pub enum StopError {
 #[derive(Clone, Default)]
 pub struct EarlyStoppingService {
     trials: Option<Arc<dyn TrialStopper>>,
+    db_manager: Option<String>,
 }
 
 impl EarlyStoppingService {
@@ -64,7 +68,14 @@ impl EarlyStoppingService {
     pub fn new(trials: Arc<dyn TrialStopper>) -> Self {
         Self {
             trials: Some(trials),
+            db_manager: None,
         }
+    }
+
+    /// Reads logs from this DB manager, whichever a call names.
+    pub fn reading_from(mut self, db_manager: String) -> Self {
+        self.db_manager = Some(db_manager);
+        self
     }
 }
 
@@ -76,6 +87,7 @@ impl EarlyStopping for EarlyStoppingService {
         request: Request<GetEarlyStoppingRulesRequest>,
     ) -> Result<Response<GetEarlyStoppingRulesReply>, Status> {
         let namespace = text(request.metadata(), NAMESPACE_KEY)?;
+        let credentials = Credentials::of(request.metadata())?;
         let message = request.into_inner();
         let experiment = message.experiment.map(Experiment::from);
         let experiment =
@@ -84,8 +96,14 @@ impl EarlyStopping for EarlyStoppingService {
             checked(spec).map_err(status)?;
         }
         let trials: Vec<Trial> = message.trials.into_iter().map(Trial::from).collect();
-        let address = &message.db_manager_address;
-        let curves = curves(&experiment, &trials, address, namespace.as_deref()).await?;
+        let address = self.db_manager.as_ref();
+        let address = address.unwrap_or(&message.db_manager_address);
+        let open = || {
+            let logs = Logs::new(address, namespace.as_deref(), TIMEOUT)?;
+            // Who asks for rules learns what the logs hold: they are read in that caller's name.
+            logs.with_bearer(credentials.bearer.as_deref())
+        };
+        let curves = curves(&experiment, &trials, open).await?;
         let rules = stopping_rules(&experiment, &curves).map_err(status)?;
         Ok(Response::new(GetEarlyStoppingRulesReply {
             early_stopping_rules: rules.fresh.iter().map(Into::into).collect(),
@@ -97,7 +115,7 @@ impl EarlyStopping for EarlyStoppingService {
         request: Request<SetTrialStatusRequest>,
     ) -> Result<Response<SetTrialStatusReply>, Status> {
         let namespace = text(request.metadata(), NAMESPACE_KEY)?;
-        let token = text(request.metadata(), TOKEN_KEY)?;
+        let credentials = Credentials::of(request.metadata())?;
         let trial = request.into_inner().trial_name;
         if trial.is_empty() {
             return Err(Status::invalid_argument("trial_name is empty"));
@@ -108,11 +126,12 @@ impl EarlyStopping for EarlyStoppingService {
                  controller",
             ));
         };
-        let stopped = trials.stop(namespace.as_deref(), &trial, token.as_deref());
+        let stopped = trials.stop(namespace.as_deref(), &trial, &credentials);
         let stopped = stopped.await;
         stopped.map_err(|error| match error {
             StopError::NotFound(_) => Status::not_found(error.to_string()),
             StopError::Ambiguous(_) => Status::failed_precondition(error.to_string()),
+            StopError::Unknown(_) => Status::unauthenticated(error.to_string()),
             StopError::Denied(_) => Status::permission_denied(error.to_string()),
             StopError::Failed(_) => Status::unavailable(error.to_string()),
         })?;
@@ -134,8 +153,7 @@ impl EarlyStopping for EarlyStoppingService {
 async fn curves(
     experiment: &Experiment,
     trials: &[Trial],
-    address: &str,
-    namespace: Option<&str>,
+    open: impl FnOnce() -> Result<Logs, LogsError>,
 ) -> Result<Curves, Status> {
     let Some(objective) = &experiment.spec.objective else {
         return Ok(Curves::default());
@@ -159,7 +177,7 @@ async fn curves(
     if names.iter().all(Vec::is_empty) {
         return Ok(Curves::default());
     }
-    let logs = Logs::new(address, namespace, TIMEOUT).map_err(log_status)?;
+    let logs = open().map_err(log_status)?;
     let metric = &objective.objective_metric_name;
     let read = async |names: &[&str]| logs.curves(names, metric).await.map_err(log_status);
     Ok(Curves {
@@ -170,8 +188,17 @@ async fn curves(
 }
 
 fn log_status(error: LogsError) -> Status {
-    match error {
+    match &error {
         LogsError::Address { .. } => Status::invalid_argument(error.to_string()),
+        // The caller is the one that has to show more.
+        LogsError::Call { status, .. }
+            if matches!(
+                status.code(),
+                Code::Unauthenticated | Code::PermissionDenied
+            ) =>
+        {
+            Status::new(status.code(), error.to_string())
+        }
         LogsError::Call { .. } => Status::unavailable(error.to_string()),
     }
 }
