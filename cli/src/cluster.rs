@@ -5,7 +5,7 @@ mod authority;
 mod conversion;
 mod entry_points;
 #[cfg(test)]
-mod fake;
+pub(crate) mod fake;
 mod guard;
 mod health;
 pub(crate) mod page;

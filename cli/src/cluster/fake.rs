@@ -10,22 +10,22 @@ use kube::Client;
 use serde_json::{Value, json};
 
 /// What is asked.
-pub(super) struct Asked {
-    pub(super) path: String,
-    pub(super) query: String,
-    pub(super) body: Value,
+pub(crate) struct Asked {
+    pub(crate) path: String,
+    pub(crate) query: String,
+    pub(crate) body: Value,
 }
 
 type Answer = dyn Fn(Asked) -> (u16, Value) + Send + Sync;
 
 /// An API server in process.
-pub(super) struct FakeApi {
+pub(crate) struct FakeApi {
     answer: Arc<Answer>,
     asked: Arc<AtomicUsize>,
 }
 
 impl FakeApi {
-    pub(super) fn new(answer: impl Fn(Asked) -> (u16, Value) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(answer: impl Fn(Asked) -> (u16, Value) + Send + Sync + 'static) -> Self {
         Self {
             answer: Arc::new(answer),
             asked: Arc::default(),
@@ -33,11 +33,11 @@ impl FakeApi {
     }
 
     /// How often it was asked.
-    pub(super) fn asked(&self) -> usize {
+    pub(crate) fn asked(&self) -> usize {
         self.asked.load(Ordering::Relaxed)
     }
 
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let (answer, asked) = (self.answer.clone(), self.asked.clone());
         let serve = move |request: Request<kube::client::Body>| {
             let answer = answer.clone();

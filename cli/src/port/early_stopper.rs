@@ -123,3 +123,101 @@ impl TrialStopper for ApiTrials {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use diwan_db_manager::grpc::LookupError;
+    use serde_json::json;
+
+    use super::*;
+    use crate::cluster::fake::FakeApi;
+
+    /// The trial `t` is in two namespaces, `lost` nobody knows where.
+    struct Places;
+
+    #[async_trait]
+    impl TrialDirectory for Places {
+        async fn namespaces(&self, trial: &str) -> Result<Vec<String>, LookupError> {
+            match trial {
+                "t" => Ok(vec!["a".to_owned(), "b".to_owned()]),
+                "lost" => Err(LookupError("the API is away".to_owned())),
+                _ => Ok(Vec::new()),
+            }
+        }
+    }
+
+    /// The account `all` may stop trials everywhere, others those of the namespace of their name.
+    struct Names;
+
+    #[async_trait]
+    impl TrialGuard for Names {
+        async fn check(
+            &self,
+            trial: &TrialRef,
+            access: Access,
+            credentials: &Credentials,
+        ) -> Result<(), Denied> {
+            assert_eq!(access, Access::Stop);
+            match credentials.bearer.as_deref() {
+                None => Err(Denied::Unknown("send a token".to_owned())),
+                Some(name) if name == "all" || name == trial.namespace => Ok(()),
+                Some(_) => Err(Denied::Forbidden("not yours".to_owned())),
+            }
+        }
+    }
+
+    /// Tries to stop a trial; whether it was reached, or why not.
+    async fn stop(namespace: Option<&str>, trial: &str, bearer: Option<&str>) -> String {
+        let api = FakeApi::new(|asked| (404, json!({"message": asked.path})));
+        let trials = ApiTrials {
+            client: api.client(),
+            directory: Arc::new(Places),
+            guard: Arc::new(Names),
+        };
+        let credentials = Credentials {
+            bearer: bearer.map(str::to_owned),
+            trial_token: None,
+        };
+        let error = trials.stop(namespace, trial, &credentials).await;
+        format!("{} {:?}", api.asked(), error.unwrap_err())
+    }
+
+    #[tokio::test]
+    async fn a_trial_is_stopped_by_those_who_may() {
+        for (namespace, trial, bearer, expected) in [
+            // It is looked for where it is said to be, or where the caller may stop it.
+            (Some("a"), "t", Some("a"), r#"1 NotFound("t")"#),
+            (None, "t", Some("b"), r#"1 NotFound("t")"#),
+            (None, "t", Some("all"), r#"0 Ambiguous("a, b")"#),
+            (
+                Some("a"),
+                "t",
+                Some("b"),
+                r#"0 Denied("trial \"t\": not yours")"#,
+            ),
+            (None, "t", None, r#"0 Unknown("trial \"t\": send a token")"#),
+            // Whether it is there is not told to everybody.
+            (
+                None,
+                "none",
+                None,
+                r#"0 Unknown("trial \"none\": send a token")"#,
+            ),
+            (
+                None,
+                "none",
+                Some("a"),
+                r#"0 Denied("trial \"none\": not yours")"#,
+            ),
+            (None, "none", Some("all"), r#"0 NotFound("none")"#),
+            (
+                None,
+                "lost",
+                Some("all"),
+                r#"0 Failed("the trial can't be looked up: the API is away")"#,
+            ),
+        ] {
+            assert_eq!(stop(namespace, trial, bearer).await, expected);
+        }
+    }
+}
