@@ -170,8 +170,8 @@ mod tests {
         line.flags.access(Arc::new(Reviews::new(api.client())))
     }
 
-    #[test]
-    fn users_are_asked_for_unless_told_otherwise() {
+    #[tokio::test]
+    async fn users_are_asked_for_unless_told_otherwise() {
         let by_default = access(&[]).unwrap();
         assert_eq!(by_default.user_header, "kubeflow-userid");
         assert_eq!(by_default.user_prefix, "");
