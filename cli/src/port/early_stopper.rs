@@ -105,10 +105,11 @@ impl TrialStopper for ApiTrials {
     ) -> Result<(), StopError> {
         let namespaces = match namespace {
             Some(namespace) => vec![namespace.to_owned()],
-            None => {
-                let found = self.directory.namespaces(trial).await;
-                found.map_err(|error| StopError::Failed(error.to_string()))?
-            }
+            None => self
+                .directory
+                .namespaces(trial)
+                .await
+                .map_err(|error| StopError::Failed(error.to_string()))?,
         };
         let namespaces = self.admitted(namespaces, trial, credentials).await?;
         let namespace = match namespaces.as_slice() {

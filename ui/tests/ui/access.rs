@@ -41,7 +41,7 @@ impl Reviewer for Roles {
         match user {
             "root" => Ok(true),
             "ada" => Ok(ours && !self.ada_left.load(Ordering::Relaxed)),
-            "eve" => Ok(ours && ["get", "list"].contains(&action.verb) && action.group != ""),
+            "eve" => Ok(ours && ["get", "list"].contains(&action.verb) && !action.group.is_empty()),
             "unlucky" => Err(ReviewError("the API server is away".into())),
             _ => Ok(false),
         }
