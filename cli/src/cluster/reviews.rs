@@ -85,7 +85,8 @@ impl Reviews {
         };
         let api = Api::<TokenReview>::all(self.client.clone());
         let status = within(api.create(&PostParams::default(), &review))
-            .await?
+            .await
+            .map_err(ReviewError)?
             .status;
         let known = status.filter(|status| status.authenticated == Some(true));
         let account = known.and_then(|status| status.user).map(Account::from);
@@ -107,7 +108,8 @@ impl Reviews {
         let api = Api::<SubjectAccessReview>::all(self.client.clone());
         let review = review(account, action);
         let status = within(api.create(&PostParams::default(), &review))
-            .await?
+            .await
+            .map_err(ReviewError)?
             .status;
         let allowed = status.is_some_and(|status| status.allowed && status.denied != Some(true));
         self.verdicts.put(key, allowed);
@@ -146,10 +148,12 @@ fn review(account: &Account, action: &Action) -> SubjectAccessReview {
     }
 }
 
-async fn within<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, ReviewError> {
+/// Waits for an answer of the API server; else says what is wrong, in a sentence.
+pub(super) async fn within<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, String> {
     match timeout(PATIENCE, asked).await {
-        Ok(answer) => answer.map_err(|error| ReviewError(error.to_string())),
-        Err(_) => Err(ReviewError("the API server does not answer".to_owned())),
+        Ok(Err(kube::Error::Api(status))) => Err(status.message.clone()),
+        Ok(answer) => answer.map_err(|error| error.to_string()),
+        Err(_) => Err("the API server does not answer".to_owned()),
     }
 }
 

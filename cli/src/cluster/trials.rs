@@ -1,17 +1,13 @@
 //! Which trials there are, for calls that name a trial.
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use diwan_api::{Trial, TrialStatus};
 use diwan_db_manager::TrialRef;
 use diwan_db_manager::grpc::{LookupError, TrialDirectory};
 use kube::api::ListParams;
 use kube::{Api, Client};
-use tokio::time::timeout;
 
-/// How long the API server may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+use super::reviews::within;
 
 /// The trials of the cluster.
 #[derive(Clone)]
@@ -24,7 +20,9 @@ impl Trials {
             return Ok(false);
         }
         let api = Api::<Trial>::namespaced(self.0.clone(), &trial.namespace);
-        let found = within(api.get_opt(&trial.name)).await?;
+        let found = within(api.get_opt(&trial.name))
+            .await
+            .map_err(LookupError)?;
         let is_open = |trial: Trial| !trial.status.as_ref().is_some_and(TrialStatus::is_completed);
         Ok(found.is_some_and(is_open))
     }
@@ -38,15 +36,11 @@ impl TrialDirectory for Trials {
         }
         let named = ListParams::default().fields(&format!("metadata.name={trial}"));
         let api = Api::<Trial>::all(self.0.clone());
-        let found = within(api.list_metadata(&named)).await?.items.into_iter();
+        let found = within(api.list_metadata(&named))
+            .await
+            .map_err(LookupError)?;
+        let found = found.items.into_iter();
         Ok(found.filter_map(|trial| trial.metadata.namespace).collect())
-    }
-}
-
-async fn within<T>(asked: impl Future<Output = kube::Result<T>>) -> Result<T, LookupError> {
-    match timeout(PATIENCE, asked).await {
-        Ok(answer) => answer.map_err(|error| LookupError(error.to_string())),
-        Err(_) => Err(LookupError("the API server does not answer".to_owned())),
     }
 }
 
