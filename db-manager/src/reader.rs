@@ -24,7 +24,10 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Reads logs.
 #[derive(Clone, Debug)]
-pub struct Reader(DbManagerClient<Channel>);
+pub struct Reader {
+    address: String,
+    inner: DbManagerClient<Channel>,
+}
 
 impl Reader {
     /// Names a server (`host:port` or a URL) without connecting yet.
@@ -46,7 +49,10 @@ impl Reader {
             .timeout(ANSWER_WITHIN)
             .tcp_nodelay(true);
         let client = DbManagerClient::new(endpoint.connect_lazy());
-        Ok(Self(client.max_decoding_message_size(usize::MAX)))
+        Ok(Self {
+            address: address.to_owned(),
+            inner: client.max_decoding_message_size(usize::MAX),
+        })
     }
 
     /// Reads the rows of a trial in order of time: of one metric, or of all. `bearer` is the token
@@ -77,7 +83,11 @@ impl Reader {
             value.set_sensitive(true);
             metadata.insert("authorization", value);
         }
-        let reply = self.0.clone().get_observation_log(request).await?;
+        let reply = self.inner.clone().get_observation_log(request).await;
+        let reply = reply.map_err(|status| ClientError::Call {
+            address: self.address.clone(),
+            status: Box::new(status),
+        })?;
         let log = reply.into_inner().observation_log.unwrap_or_default();
         // What can't be read as a row says nothing to people.
         let rows = log.metric_logs.into_iter();

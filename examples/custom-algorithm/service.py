@@ -22,10 +22,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_tools import protoc
 
 PROTO_DIR = pathlib.Path(
-    os.environ.get(
-        "PROTO_DIR",
-        pathlib.Path(__file__).resolve().parents[2] / "api/proto/proto/api/v1/beta1",
-    )
+    os.environ.get("PROTO_DIR")
+    or pathlib.Path(__file__).resolve().parents[2] / "api/proto/proto/api/v1/beta1"
 )
 HEALTH_SERVICE = "manager.v1beta1.Suggestion"
 SETTINGS = {

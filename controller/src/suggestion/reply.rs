@@ -160,7 +160,15 @@ pub(super) fn waiting(mut status: SuggestionStatus, why: &str, now: Timestamp) -
         condition_type::DEPLOYMENT_READY,
         condition_reason::DEPLOYMENT_NOT_READY,
     );
-    status.set(type_, ConditionStatus::False, reason, why, now);
+    let is_set = status.set(type_, ConditionStatus::False, reason, why, now);
+    // What it waits for changes, and people look at it.
+    let said = status.conditions.iter_mut().find(|c| c.type_ == type_);
+    if let (false, Some(said)) = (is_set, said)
+        && said.message != why
+    {
+        why.clone_into(&mut said.message);
+        said.last_update_time = Some(Time(now));
+    }
     status
 }
 
@@ -344,6 +352,9 @@ mod tests {
         };
         let condition = status.condition(condition_type::DEPLOYMENT_READY).unwrap();
         assert_eq!(condition.message, "no route");
+        let status = waiting(status, "no name", now());
+        let condition = status.condition(condition_type::DEPLOYMENT_READY).unwrap();
+        assert_eq!(condition.message, "no name");
         let Reaction::Fail(status) = failed(status, &error, During::Suggestion, true, now()) else {
             panic!("tried for ever")
         };

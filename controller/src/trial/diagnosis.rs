@@ -85,7 +85,24 @@ fn lingering<'a>(pod: &'a Pod, primary: &str) -> Option<(&'a Pod, &'a str, jiff:
 pub(crate) async fn obstacle_of(world: &World, namespace: &str, selector: &str) -> Option<String> {
     let selector = ListParams::default().labels(selector);
     let pods = world.api::<Pod>(namespace).list(&selector).await.ok()?;
-    Some(pods.items.iter().find_map(stuck)?.message)
+    let stuck = pods.items.iter().find_map(stuck);
+    let stuck = stuck.map(|obstacle| obstacle.message);
+    stuck.or_else(|| pods.items.iter().find_map(fallen))
+}
+
+/// Which container of a pod has ended with an error, to be started again.
+fn fallen(pod: &Pod) -> Option<String> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_deref()?;
+    statuses.iter().find_map(|container| {
+        let ended = container.state.as_ref()?.terminated.as_ref()?;
+        (ended.exit_code != 0).then(|| {
+            let (name, code) = (&container.name, ended.exit_code);
+            format!(
+                "container {name} of pod {} ended with exit code {code}",
+                pod.name_any()
+            )
+        })
+    })
 }
 
 async fn list(world: &World, trial: &Key) -> Result<Vec<Pod>, kube::Error> {

@@ -56,7 +56,8 @@ fn takes_over(cluster: &Cluster) {
     postgres.query("katib", OF_KATIB);
     // As Katib's DB manager has them.
     cluster.set_environment(&format!(
-        "DIWAN_DATABASE_URL- DB_NAME=postgres DB_USER=diwan KATIB_POSTGRESQL_DB_HOST={}",
+        "DIWAN_DATABASE_URL- DB_NAME=postgres DB_USER=diwan KATIB_POSTGRESQL_DB_HOST={} \
+         DIWAN_ALLOW_ANONYMOUS_READS=true",
         cluster.machine()
     ));
     let experiment = Experiment {
@@ -97,7 +98,8 @@ fn takes_over(cluster: &Cluster) {
         "the logs of deleted trials are to go, others to stay"
     );
     cluster.set_environment(
-        "DIWAN_DATABASE_URL=sqlite:///data/observations.db DB_NAME- DB_USER- KATIB_POSTGRESQL_DB_HOST-",
+        "DIWAN_DATABASE_URL=sqlite:///data/observations.db DB_NAME- DB_USER- KATIB_POSTGRESQL_DB_HOST- \
+         DIWAN_ALLOW_ANONYMOUS_READS-",
     );
     cluster.install();
 }
