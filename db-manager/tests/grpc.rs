@@ -557,7 +557,9 @@ async fn the_client_does_not_repeat_what_was_refused() {
     };
     let error = client.report("t", vec![row]).await.unwrap_err();
     assert!(
-        error.to_string().starts_with("db manager: entry 0"),
+        error
+            .to_string()
+            .starts_with(&format!("DB manager at {address}: entry 0")),
         "{error}"
     );
     assert!(Client::new("not an address", None, Duration::ZERO).is_err());

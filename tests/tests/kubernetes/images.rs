@@ -29,12 +29,12 @@ fn load(cluster: &Cluster) {
 
 /// Writes `katib-config` with these entries of `runtime.suggestions`, each a YAML mapping.
 fn configure(cluster: &Cluster, entries: &[String]) {
-    let entries: String = entries.iter().map(|e| format!("        - {e}\n")).collect();
+    let entries = entries.join("\n        - ");
     let map = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: katib-config, namespace: {SYSTEM}}}\n\
          data:\n  katib-config.yaml: |\n    apiVersion: config.kubeflow.org/v1beta1\n    \
          kind: KatibConfig\n    init: {{controller: {{webhookPort: 8443}}}}\n    runtime:\n      \
-         suggestions:\n{entries}"
+         suggestions:\n        - {entries}\n"
     );
     cluster.kubectl_with("apply -f -", &map).ok();
 }
