@@ -62,7 +62,7 @@ const LEASE: &str = "diwan-controller";
 /// The container of the controller in its pod.
 const CONTAINER: &str = "controller";
 /// How often the certificates are looked after.
-const LOOK_AFTER: Duration = Duration::from_secs(10);
+const LOOK_AFTER: Duration = Duration::from_secs(30);
 /// Where a pod finds its own namespace.
 const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 

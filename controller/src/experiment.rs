@@ -96,6 +96,7 @@ impl Controller {
                 ledger,
                 recorded,
                 status_interval: self.world.options.status_interval,
+                status_quiet: self.world.options.status_quiet,
                 trouble: trouble.as_deref(),
             };
             (plan(&snapshot, now), ledger.version())

@@ -21,7 +21,9 @@ pub struct Timing {
     pub duration: Duration,
     /// After so long without a renewal the holder gives up: before others take it.
     pub renew_within: Duration,
-    /// How often it is renewed, and looked at.
+    /// How often it is renewed.
+    pub renewal: Duration,
+    /// How often it is looked at, and renewal tried again.
     pub period: Duration,
 }
 
@@ -30,6 +32,7 @@ impl Default for Timing {
         Self {
             duration: Duration::from_secs(10),
             renew_within: Duration::from_secs(7),
+            renewal: Duration::from_secs(3),
             period: Duration::from_secs(2),
         }
     }
@@ -109,12 +112,9 @@ impl Election {
     /// lost. What depends on it has to end then.
     pub async fn hold(&mut self, stop: &CancellationToken) {
         let mut renewed = Instant::now();
+        let mut pause = self.timing.renewal;
         loop {
-            if stop
-                .run_until_cancelled(sleep(self.timing.period))
-                .await
-                .is_none()
-            {
+            if stop.run_until_cancelled(sleep(pause)).await.is_none() {
                 self.give_back().await;
                 return;
             }
@@ -122,7 +122,11 @@ impl Election {
             // Others count from the write, which may be long before its answer.
             let begun = Instant::now();
             match tokio::time::timeout(left, self.attempt()).await {
-                Ok(Ok(true)) => renewed = begun,
+                Ok(Ok(true)) => {
+                    renewed = begun;
+                    pause = self.timing.renewal;
+                    continue;
+                }
                 Ok(Ok(false)) => {
                     tracing::warn!(lease = self.name, "somebody else has taken the lease");
                     return;
@@ -130,6 +134,7 @@ impl Election {
                 Ok(Err(error)) => tracing::warn!(lease = self.name, "{error}"),
                 Err(_) => {}
             }
+            pause = self.timing.period;
             if renewed.elapsed() >= self.timing.renew_within {
                 tracing::warn!(lease = self.name, "the lease could not be renewed in time");
                 return;

@@ -9,6 +9,9 @@ pub struct Options {
     pub concurrency: usize,
     /// The least time between two status writes of one experiment that only count trials.
     pub status_interval: Duration,
+    /// How long trials must have stayed as they are before such a status is written: what one trial's
+    /// end brings about is then one write. At most four intervals pass meanwhile.
+    pub status_quiet: Duration,
     /// How long after its run has succeeded a trial's metrics may still arrive. Zero where the
     /// collector has reported before the pod's end is published.
     pub metrics_grace: Duration,
@@ -25,6 +28,7 @@ impl Default for Options {
         Self {
             concurrency: 64,
             status_interval: Duration::from_millis(250),
+            status_quiet: Duration::ZERO,
             metrics_grace: Duration::ZERO,
             patience: Duration::from_mins(5),
             start_grace: Duration::from_secs(1),
@@ -39,6 +43,7 @@ impl Options {
         Self {
             metrics_grace: Duration::from_secs(10),
             status_interval: Duration::from_millis(500),
+            status_quiet: Duration::from_millis(300),
             // Longer than an image that is there takes to start: looking costs a request.
             start_grace: Duration::from_secs(5),
             ..Self::default()

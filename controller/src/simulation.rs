@@ -236,6 +236,7 @@ impl Simulation {
                 ledger,
                 recorded: self.recorded,
                 status_interval: std::time::Duration::from_millis(250),
+                status_quiet: std::time::Duration::ZERO,
                 trouble: None,
             };
             (experiment_plan::plan(&snapshot, self.now), ledger.version())

@@ -56,6 +56,8 @@ pub(crate) struct Controller {
     world: Arc<World>,
     patience: Patience,
     graces: Patience,
+    /// Since when runs are without a ready pod: before the first, or after the last.
+    unready: Patience,
 }
 
 /// One pass over one trial.
@@ -73,6 +75,7 @@ impl Controller {
             world,
             patience: Patience::default(),
             graces: Patience::default(),
+            unready: Patience::default(),
         }
     }
 
@@ -81,6 +84,7 @@ impl Controller {
         let Some(trial) = self.world.trials.get(&key) else {
             self.patience.forget(&key);
             self.graces.forget(&key);
+            self.unready.forget(&key);
             return Outcome::Done;
         };
         match self.observe(&key, &trial).await {

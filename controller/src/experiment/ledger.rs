@@ -99,6 +99,7 @@ pub struct Ledger {
     ended: VecDeque<Timestamp>,
     arrivals: u64,
     version: u64,
+    changed_at: Option<Timestamp>,
 }
 
 impl Ledger {
@@ -116,6 +117,7 @@ impl Ledger {
         let place = place(&trial);
         self.arrivals += 1;
         self.version += 1;
+        self.changed_at = Some(now);
         if state.is_finished() && was.is_some_and(|entry| !entry.state.is_finished()) {
             self.ended.push_back(now);
             if self.ended.len() > RECENT {
@@ -163,6 +165,11 @@ impl Ledger {
     /// Changes whenever the ledger does.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// When a trial came or changed last.
+    pub fn changed_at(&self) -> Option<Timestamp> {
+        self.changed_at
     }
 
     /// How many trials there are.

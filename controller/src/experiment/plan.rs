@@ -19,6 +19,9 @@ const AHEAD_PART: usize = 4;
 /// At most so many assignments are asked for ahead of need.
 const AHEAD_LIMIT: usize = 64;
 
+/// However often trials change, counts are written after so many intervals.
+const LONGEST_UNREST: u32 = 4;
+
 /// What is observed of one experiment.
 pub struct Snapshot<'a> {
     /// The experiment.
@@ -31,6 +34,8 @@ pub struct Snapshot<'a> {
     pub recorded: Option<Recorded>,
     /// The least time between two status writes that only count trials.
     pub status_interval: Duration,
+    /// How long trials must have stayed as they are before that.
+    pub status_quiet: Duration,
     /// What has kept trials from being made for too long.
     pub trouble: Option<&'a str>,
 }
@@ -193,17 +198,22 @@ fn record(
         ledger,
         recorded,
         status_interval,
+        status_quiet,
         ..
     } = snapshot;
     if let (None, Some(recorded)) = (&transition, recorded) {
         if recorded.version == ledger.version() {
             return;
         }
-        let ago = Duration::try_from(now.duration_since(recorded.at)).unwrap_or_default();
-        if let Some(left) = status_interval
-            .checked_sub(ago)
-            .filter(|left| !left.is_zero())
-        {
+        let since = |at| Duration::try_from(now.duration_since(at)).unwrap_or_default();
+        let ago = since(recorded.at);
+        let quiet = ledger.changed_at().map_or(Duration::MAX, since);
+        let wait = status_interval.saturating_sub(ago);
+        let rest = status_quiet
+            .saturating_sub(quiet)
+            .min((*status_interval * LONGEST_UNREST).saturating_sub(ago));
+        let left = wait.max(rest);
+        if !left.is_zero() {
             plan.again = Some(left);
             return;
         }

@@ -116,17 +116,13 @@ impl Controller {
         let runs = status.is_some_and(|s| s.is(condition_type::RUNNING));
         let ready = pass.run.pointer("/status/ready").and_then(Value::as_u64);
         if ready.is_some_and(|ready| ready > 0) {
+            self.unready.forget(pass.key);
             if !runs {
                 self.write(pass, status::running).await?;
             }
             return Ok(Outcome::Done);
         }
-        let started = status.and_then(|s| s.start_time.as_ref()).map(|t| t.0);
-        let now = self.world.now();
-        let age = started
-            .map(|start| now.duration_since(start))
-            .unwrap_or_default();
-        let age = Duration::try_from(age).unwrap_or_default();
+        let age = self.unready.waited(pass.key, self.world.now());
         let grace = self.world.options.start_grace;
         let left = grace.saturating_sub(age);
         if !left.is_zero() {

@@ -1,24 +1,43 @@
-//! Thousands of trials whose pods are simulated: what a trial costs the controller, early and late.
+//! What trials cost: beside Jobs that are submitted directly; and thousands of them, early and late,
+//! whose pods are simulated. Both print figures that are worth something in a release build
+//! (`cargo test --release`) on a quiet machine.
 
 use std::fs;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use diwan_tests::cluster::Cluster;
+use diwan_tests::cluster::{BUSYBOX, Cluster};
 use diwan_tests::experiment::Experiment;
 use diwan_tests::kubectl::is_completed;
+use diwan_tests::{python, root};
 use serde_json::Value;
 
 use crate::Case;
 use crate::steps::{delete, setting, yaml};
 
 /// In this order.
-pub(crate) const CASES: &[Case] = &[("thousands of trials on simulated nodes", grows)];
+pub(crate) const CASES: &[Case] = &[
+    ("figures of trials beside Jobs", measures),
+    ("thousands of trials on simulated nodes", grows),
+];
 
 /// The controller's command line in its pod.
 const COMMAND: &[u8] = b"/diwan\0controller\0";
 /// How long the whole may take.
 const PATIENCE: Duration = Duration::from_mins(30);
+
+fn measures(cluster: &Cluster) {
+    let mut program = cluster.command(python());
+    program.arg(root().join("tests/kubernetes/figures.py"));
+    // Others than the usual ones, as SECONDS,TRIALS.
+    let runs = std::env::var("DIWAN_TEST_RUNS").unwrap_or_default();
+    let status = program
+        .arg(BUSYBOX)
+        .args(runs.split_whitespace())
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
 
 fn grows(cluster: &Cluster) {
     cluster.simulate(4);

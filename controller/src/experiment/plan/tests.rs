@@ -102,12 +102,17 @@ impl Scene {
     }
 
     fn plan(&self, recorded: Option<Recorded>) -> Plan {
+        self.plan_quietly(recorded, std::time::Duration::ZERO)
+    }
+
+    fn plan_quietly(&self, recorded: Option<Recorded>, quiet: std::time::Duration) -> Plan {
         let snapshot = Snapshot {
             experiment: &self.experiment,
             suggestion: self.suggestion.as_ref(),
             ledger: &self.ledger,
             recorded,
             status_interval: std::time::Duration::from_millis(250),
+            status_quiet: quiet,
             trouble: None,
         };
         plan(&snapshot, now())
@@ -340,6 +345,12 @@ fn counts_are_written_at_most_every_interval() {
     assert_eq!(late.status.map(|status| status.trials_running), Some(1));
     let same = scene.plan(Some(recorded(100, scene.ledger.version())));
     assert_eq!((same.status, same.again), (None, None));
+    // The trial has changed just now: others may follow, but not for ever.
+    let quiet = std::time::Duration::from_millis(300);
+    let unrest = scene.plan_quietly(Some(recorded(250, 0)), quiet);
+    assert_eq!((unrest.status, unrest.again), (None, Some(quiet)));
+    let longest = scene.plan_quietly(Some(recorded(1_000, 0)), quiet);
+    assert!(longest.status.is_some());
 }
 
 #[test]
