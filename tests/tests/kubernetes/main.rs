@@ -25,9 +25,11 @@ mod webhooks;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use diwan_tests::cluster::Cluster;
+
+use crate::steps::setting;
 
 /// What is tried. Each cleans up after itself, so that any of them can run alone.
 type Case = (&'static str, fn(&Cluster));
@@ -47,6 +49,9 @@ const CASES: &[&[Case]] = &[
     high_availability::CASES,
 ];
 
+/// No case takes longer.
+const LONGEST: Duration = Duration::from_mins(3);
+
 /// They take long, so only when a word of theirs is given.
 const ON_DEMAND: &[&[Case]] = &[scale::CASES];
 
@@ -60,6 +65,9 @@ fn main() -> ExitCode {
     let cases = cases.filter(|(name, _)| wanted.is_empty() || is_named(name));
     let demanded = ON_DEMAND.iter().copied().flatten();
     let cases = cases.chain(demanded.filter(|(name, _)| is_named(name)));
+    // Where time is short, what has not begun by then is left out, and that is said.
+    let limit = setting("DIWAN_TEST_SECONDS", u32::MAX);
+    let limit = Duration::from_secs(u64::from(limit)).saturating_sub(LONGEST);
     let begin = Instant::now();
     let cluster = Cluster::start();
     cluster.install();
@@ -68,7 +76,12 @@ fn main() -> ExitCode {
         begin.elapsed().as_secs_f64()
     );
     let mut failed = Vec::new();
+    let start = begin;
     for (name, case) in cases {
+        if start.elapsed() > limit {
+            println!("{name}: NOT RUN, the time is over");
+            continue;
+        }
         let begin = Instant::now();
         let ended = catch_unwind(AssertUnwindSafe(|| case(&cluster)));
         let outcome = if ended.is_ok() { "ok" } else { "FAILED" };
