@@ -8,6 +8,7 @@ mod entry_points;
 pub(crate) mod fake;
 mod guard;
 mod health;
+mod owners;
 pub(crate) mod page;
 mod registry;
 mod reviews;
@@ -50,6 +51,7 @@ use authority::{Certificate, Shared, encoded};
 use entry_points::EntryPoints;
 use guard::Guard;
 use health::Health;
+use owners::Owners;
 use reviews::Reviews;
 use trials::Trials;
 use webhook::Webhooks;
@@ -241,6 +243,7 @@ impl Replica {
                 self.client.clone(),
                 self.flags.insecure_registries.clone(),
             )),
+            owners: Arc::new(Owners::new(self.client.clone())),
             tokens: self.tokens.clone(),
         };
         let address = address(&self.flags, &self.namespace);

@@ -7,6 +7,8 @@
 pub mod experiment;
 pub mod image_program;
 pub mod injection;
+pub mod mark;
+pub mod owner;
 pub mod pod;
 pub mod trial;
 mod type_error;

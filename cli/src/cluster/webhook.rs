@@ -28,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use super::authority::Certificate;
 use super::conversion;
 use super::entry_points::EntryPoints;
+use super::owners::Owners;
 use crate::port::rules::Rules;
 
 /// Where the webhooks answer.
@@ -51,6 +52,8 @@ pub(super) struct Webhooks {
     pub(super) injection: Arc<Injection>,
     /// What runs in containers that name no command.
     pub(super) entry_points: Arc<EntryPoints>,
+    /// Whose pods are that don't say it.
+    pub(super) owners: Arc<Owners>,
     /// With which trials report.
     pub(super) tokens: Arc<TrialTokens>,
 }
@@ -113,6 +116,7 @@ async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value>
     let mut after = before.clone();
     let token = |namespace: &str, trial: &str| app.tokens.token(namespace, trial);
     let namespace = review["request"]["namespace"].as_str().unwrap_or_default();
+    app.owners.mark(&mut after, namespace).await;
     app.entry_points.give(&mut after, namespace).await;
     inject(&mut after, namespace, &app.injection, Some(&token));
     Json(answer(&review, Ok(patch(before, &after))))
@@ -274,6 +278,7 @@ mod tests {
                 db_manager: "db:6789".to_owned(),
             }),
             entry_points: Arc::new(EntryPoints::new(api.client.clone(), insecure)),
+            owners: Arc::new(Owners::new(api.client.clone())),
             tokens: Arc::new(TrialTokens::new(b"key")),
         };
         let plan = json!({

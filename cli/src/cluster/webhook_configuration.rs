@@ -14,6 +14,10 @@ use super::webhook::{MUTATE_EXPERIMENT, MUTATE_POD, VALIDATE_EXPERIMENT};
 const NAME: &str = "diwan.dev";
 /// How long the API server waits for an answer.
 const TIMEOUT_SECONDS: u8 = 10;
+/// How long it waits about pods that may be anybody's: for their owners, and for an image's registry.
+const TIMEOUT_OF_OTHERS: u8 = 5;
+/// On namespaces whose pods are asked about although they don't say that they are a trial's.
+const LABEL_INJECTION: &str = "katib.kubeflow.org/metrics-collector-injection";
 
 /// Where the API server finds the webhooks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -149,7 +153,20 @@ fn mutating(address: &Address, bundle: &str) -> Value {
         "matchExpressions": [{"key": LABEL_TRIAL, "operator": "Exists"}],
     });
     pods["reinvocationPolicy"] = json!("IfNeeded");
-    json!([experiments, pods])
+    json!([experiments, pods, pods_by_owner(&pods)])
+}
+
+/// Of kinds whose controllers copy no labels: in the namespaces of which that was asked.
+fn pods_by_owner(pods: &Value) -> Value {
+    let mut webhook = pods.clone();
+    webhook["name"] = json!("mutate-pod-by-owner.diwan.dev");
+    webhook["namespaceSelector"] = json!({"matchLabels": {LABEL_INJECTION: "enabled"}});
+    webhook["objectSelector"] = json!({
+        "matchExpressions": [{"key": LABEL_TRIAL, "operator": "DoesNotExist"}],
+    });
+    webhook["failurePolicy"] = json!("Ignore");
+    webhook["timeoutSeconds"] = json!(TIMEOUT_OF_OTHERS);
+    webhook
 }
 
 fn validating(address: &Address, bundle: &str) -> Value {
@@ -207,5 +224,19 @@ mod tests {
         assert_eq!(pods["clientConfig"]["url"], "https://x:1/mutate-pod");
         let expression = &pods["objectSelector"]["matchExpressions"][0];
         assert_eq!(expression["key"], "katib.kubeflow.org/trial");
+        assert_eq!(pods["failurePolicy"], "Fail");
+    }
+
+    #[test]
+    fn pods_that_say_nothing_are_asked_about_where_their_namespace_says_so() {
+        let webhooks = mutating(&Address::Url("https://x:1/".to_owned()), "bundle");
+        let pods = &webhooks[2];
+        assert_eq!(pods["clientConfig"]["url"], "https://x:1/mutate-pod");
+        let label = &pods["namespaceSelector"]["matchLabels"];
+        let expected = json!({"katib.kubeflow.org/metrics-collector-injection": "enabled"});
+        assert_eq!(*label, expected);
+        let expression = &pods["objectSelector"]["matchExpressions"][0];
+        assert_eq!(expression["operator"], "DoesNotExist");
+        assert_eq!(pods["failurePolicy"], "Ignore");
     }
 }

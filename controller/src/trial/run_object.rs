@@ -1,13 +1,11 @@
 //! The object that runs a trial, made from its `runSpec`. No I/O.
 
-use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, LABEL_EXPERIMENT, LABEL_TRIAL};
-use diwan_api::metrics_collector::CollectorPlan;
-use diwan_api::{ObjectiveType, Trial};
+use diwan_api::Trial;
 use kube::ResourceExt;
 use kube::api::{DynamicObject, TypeMeta};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::admission::pod::ANNOTATION_PRIMARY_POD_LABELS;
+use crate::admission::mark::Mark;
 use crate::world::owned_by;
 
 /// The type of the object that runs the trial; `None` when `runSpec` does not name one.
@@ -54,90 +52,11 @@ pub(super) fn run_object(trial: &Trial) -> Result<DynamicObject, String> {
     Ok(object)
 }
 
-/// What every pod of a trial carries.
-struct Mark {
-    labels: Vec<(String, String)>,
-    annotations: Vec<(String, String)>,
-}
-
-impl Mark {
-    fn of(trial: &Trial) -> Self {
-        let mut labels = vec![(LABEL_TRIAL.to_owned(), trial.name_any())];
-        if let Some(experiment) = trial.labels().get(LABEL_EXPERIMENT) {
-            labels.push((LABEL_EXPERIMENT.to_owned(), experiment.clone()));
-        }
-        let plan = serde_json::to_string(&collector_plan(trial)).unwrap_or_default();
-        let mut annotations = vec![(ANNOTATION_METRICS_COLLECTOR.to_owned(), plan)];
-        if !trial.spec.primary_pod_labels.is_empty() {
-            let primary = serde_json::to_string(&trial.spec.primary_pod_labels);
-            let primary = primary.unwrap_or_default();
-            annotations.push((ANNOTATION_PRIMARY_POD_LABELS.to_owned(), primary));
-        }
-        Self {
-            labels,
-            annotations,
-        }
-    }
-
-    fn put_on_templates(&self, value: &mut Value) {
-        match value {
-            Value::Object(object) => {
-                let is_template = object
-                    .get("spec")
-                    .and_then(|spec| spec.get("containers"))
-                    .is_some_and(Value::is_array);
-                if is_template {
-                    self.put_on(object);
-                }
-                for value in object.values_mut() {
-                    self.put_on_templates(value);
-                }
-            }
-            Value::Array(values) => {
-                for value in values {
-                    self.put_on_templates(value);
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn put_on(&self, template: &mut Map<String, Value>) {
-        let metadata = object_at(template, "metadata");
-        for (field, entries) in [("labels", &self.labels), ("annotations", &self.annotations)] {
-            let map = object_at(metadata, field);
-            for (key, value) in entries {
-                map.insert(key.clone(), Value::String(value.clone()));
-            }
-        }
-    }
-}
-
-/// The object in this field, put there when something else or nothing is.
-fn object_at<'a>(parent: &'a mut Map<String, Value>, field: &str) -> &'a mut Map<String, Value> {
-    let value = parent.entry(field).or_insert(Value::Null);
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
-    }
-    value.as_object_mut().expect("it was made an object above")
-}
-
-fn collector_plan(trial: &Trial) -> CollectorPlan {
-    let objective = trial.spec.objective.clone().unwrap_or_default();
-    CollectorPlan {
-        trial: trial.name_any(),
-        namespace: trial.namespace().unwrap_or_default(),
-        primary_container: trial.spec.primary_container_name.clone(),
-        objective: objective.objective_metric_name,
-        additional: objective.additional_metric_names,
-        objective_type: objective.type_.unwrap_or(ObjectiveType::Minimize),
-        spec: trial.spec.metrics_collector.clone().unwrap_or_default(),
-        stop_rules: trial.spec.early_stopping_rules.clone(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, LABEL_EXPERIMENT, LABEL_TRIAL};
+    use diwan_api::metrics_collector::CollectorPlan;
+
     use super::*;
 
     fn trial(run: &Value) -> Trial {

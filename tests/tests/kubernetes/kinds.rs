@@ -13,10 +13,19 @@ use crate::Case;
 use crate::steps::{assignment, condition, delete, trials, with_algorithm, yaml};
 
 /// In this order.
-pub(crate) const CASES: &[Case] = &[(
-    "trials of a kind that was made while Diwan ran",
-    runs_another_kind,
-)];
+pub(crate) const CASES: &[Case] = &[
+    (
+        "trials of a kind that was made while Diwan ran",
+        runs_another_kind,
+    ),
+    (
+        "trials of a kind whose controller copies no labels",
+        runs_a_forgetful_kind,
+    ),
+];
+
+/// On a namespace: pods that don't say whose they are are asked about.
+const INJECTION: &str = "katib.kubeflow.org/metrics-collector-injection";
 
 /// The kind, and the permission to run trials with it.
 const DEFINITION: &str = "\
@@ -45,7 +54,24 @@ rules:
   - {apiGroups: [test.example], resources: [trainings], verbs: [get, list, watch, create, delete]}
 ";
 
+/// What the kind's controller makes of a template.
+type MakeWorker = fn(&Value) -> Value;
+
 fn runs_another_kind(cluster: &Cluster) {
+    runs(cluster, worker);
+}
+
+fn runs_a_forgetful_kind(cluster: &Cluster) {
+    let label = |value: &str| {
+        let done = cluster.kubectl(&format!("label namespace default {INJECTION}{value}"));
+        done.ok();
+    };
+    label("=enabled");
+    runs(cluster, forgetful_worker);
+    label("-");
+}
+
+fn runs(cluster: &Cluster, make_worker: MakeWorker) {
     cluster.kubectl_with("apply -f -", DEFINITION).ok();
     cluster
         .kubectl("wait --for=condition=Established crd/trainings.test.example --timeout=60s")
@@ -54,7 +80,7 @@ fn runs_another_kind(cluster: &Cluster) {
     scope(|threads| {
         threads.spawn(|| {
             while !over.load(Ordering::Relaxed) {
-                bring_forward(cluster);
+                bring_forward(cluster, make_worker);
                 sleep(Duration::from_millis(300));
             }
         });
@@ -116,7 +142,7 @@ fn experiment_of_trainings(cluster: &Cluster) {
 }
 
 /// One look of the kind's controller: a bare pod for each object, and the pod's end as its status.
-fn bring_forward(cluster: &Cluster) {
+fn bring_forward(cluster: &Cluster, make_worker: MakeWorker) {
     let trainings = cluster.get("default", "trainings");
     let pods = cluster.get("default", "pods -l role=worker");
     let pods = pods["items"].as_array().unwrap();
@@ -125,7 +151,7 @@ fn bring_forward(cluster: &Cluster) {
         let pod = pods.iter().find(|pod| pod["metadata"]["name"] == name);
         let Some(pod) = pod else {
             // What is deleted meanwhile is not worth a word.
-            let _ = cluster.kubectl_with("create -f -", &worker(training).to_string());
+            let _ = cluster.kubectl_with("create -f -", &make_worker(training).to_string());
             continue;
         };
         let ended = match pod["status"]["phase"].as_str() {
@@ -165,4 +191,12 @@ fn worker(training: &Value) -> Value {
         },
         "spec": template["spec"],
     })
+}
+
+/// A pod that has of its template what runs, and not what it was marked with.
+fn forgetful_worker(training: &Value) -> Value {
+    let mut pod = worker(training);
+    pod["metadata"]["labels"] = json!({"role": "worker"});
+    pod["metadata"]["annotations"] = Value::Null;
+    pod
 }
