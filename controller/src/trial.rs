@@ -9,6 +9,7 @@ mod ending;
 pub(crate) mod kinds;
 mod launch;
 mod removal;
+mod retries;
 mod run_object;
 mod status;
 
@@ -213,6 +214,16 @@ impl Controller {
         if said.is_some_and(|condition| condition.reason == reason) {
             return Ok(());
         }
+        self.tell(pass, runs, reason, message).await
+    }
+
+    async fn tell(
+        &self,
+        pass: &Pass<'_>,
+        runs: ConditionStatus,
+        reason: &str,
+        message: &str,
+    ) -> Result<(), Error> {
         self.world
             .recorder
             .publish(pass.trial, Severity::Warning, reason, message);

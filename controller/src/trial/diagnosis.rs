@@ -195,6 +195,44 @@ pub(super) async fn last_lines(world: &World, trial: &Key, primary: &str) -> Opt
     tokio::time::timeout(PATIENCE, read).await.ok()?
 }
 
+/// Why the last pod that failed did, where one is there to be asked.
+pub(super) async fn last_failure(world: &World, trial: &Key, primary: &str) -> Option<String> {
+    let read = async {
+        let pods = list(world, trial).await.ok()?;
+        let pod = pods.iter().max_by_key(|pod| failed_last(pod))?;
+        let why = failure(pod, primary)?;
+        let line = read_log(world, pod, culprit(pod, primary), 1).await;
+        Some(line.map_or(why.clone(), |line| format!("{why}: {line}")))
+    };
+    tokio::time::timeout(PATIENCE, read).await.ok()?
+}
+
+/// How a failed pod has ended.
+fn failure(pod: &Pod, primary: &str) -> Option<String> {
+    let status = pod
+        .status
+        .as_ref()
+        .filter(|_| phase(pod) == Some("Failed"))?;
+    let name = pod.name_any();
+    if let Some(reason) = &status.reason {
+        let message = status.message.as_deref().unwrap_or_default();
+        return Some(format!("pod {name} was ended: {reason}: {message}"));
+    }
+    let container = culprit(pod, primary);
+    let mut statuses = status.container_statuses.iter().flatten();
+    let ended = statuses.find(|status| status.name == container);
+    let ended = ended.and_then(|status| status.state.as_ref()?.terminated.as_ref());
+    let Some(ended) = ended else {
+        return Some(format!("pod {name} has failed"));
+    };
+    let reason = ended.reason.as_deref().filter(|reason| *reason != "Error");
+    let reason = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let code = ended.exit_code;
+    Some(format!(
+        "container {container} of pod {name} ended with exit code {code}{reason}"
+    ))
+}
+
 /// The last lines of a container, if there are any and they come in time.
 async fn read_log(world: &World, pod: &Pod, container: &str, lines: i64) -> Option<String> {
     let parameters = LogParams {
@@ -335,6 +373,32 @@ mod tests {
         assert_eq!(culprit(&ended(0, 1), "main"), "collector");
         assert_eq!(culprit(&ended(0, 0), "main"), "main");
         assert_eq!(culprit(&pod(json!({"phase": "Failed"})), "main"), "main");
+    }
+
+    #[test]
+    fn a_failed_pod_tells_how_it_ended() {
+        let ended = |reason: &str| {
+            json!({"phase": "Failed", "containerStatuses": [{
+                "name": "main", "ready": false, "restartCount": 0, "image": "", "imageID": "",
+                "state": {"terminated": {"exitCode": 137, "reason": reason}}
+            }]})
+        };
+        let evicted = json!({"phase": "Failed", "reason": "Evicted", "message": "disk is full"});
+        for (status, expected) in [
+            (
+                ended("Error"),
+                Some("container main of pod p ended with exit code 137"),
+            ),
+            (
+                ended("OOMKilled"),
+                Some("container main of pod p ended with exit code 137 (OOMKilled)"),
+            ),
+            (evicted, Some("pod p was ended: Evicted: disk is full")),
+            (json!({"phase": "Failed"}), Some("pod p has failed")),
+            (json!({"phase": "Running"}), None),
+        ] {
+            assert_eq!(failure(&pod(status), "main").as_deref(), expected);
+        }
     }
 
     #[test]

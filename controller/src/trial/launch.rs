@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::diagnosis::{self, Obstacle, Pods};
 use super::kinds::Kind;
+use super::retries::{self, Retries};
 use super::{Controller, Error, Pass, owner_uid_of, run_object, status};
 use crate::event::Severity;
 use crate::queue::Outcome;
@@ -117,9 +118,7 @@ impl Controller {
         let ready = pass.run.pointer("/status/ready").and_then(Value::as_u64);
         if ready.is_some_and(|ready| ready > 0) {
             self.unready.forget(pass.key);
-            if !runs {
-                self.write(pass, status::running).await?;
-            }
+            self.confirm(pass).await?;
             return Ok(Outcome::Done);
         }
         let age = self.unready.waited(pass.key, self.world.now());
@@ -130,8 +129,9 @@ impl Controller {
         }
         let primary = &pass.trial.spec.primary_container_name;
         let pods = diagnosis::pods(&self.world, pass.key, primary).await?;
-        if matches!(pods, Pods::Started | Pods::Ending(_)) && !runs {
-            self.write(pass, status::running).await?;
+        // Between two pods of a run that tries again, none has started.
+        if matches!(pods, Pods::Started | Pods::Ending(_)) || (runs && pods == Pods::Coming) {
+            self.confirm(pass).await?;
         }
         match pods {
             Pods::Started => Ok(Outcome::Done),
@@ -149,6 +149,23 @@ impl Controller {
                     .await?;
                 Ok(Outcome::Again(LOOK_BLOCKED))
             }
+        }
+    }
+
+    /// Says that the trial runs, and where pods of it have failed, how many and why.
+    async fn confirm(&self, pass: &Pass<'_>) -> Result<(), Error> {
+        let status = pass.trial.status.as_ref();
+        let runs = status.is_some_and(|s| s.is(condition_type::RUNNING));
+        match Retries::of(pass.run) {
+            Some(retries) if !retries.are_told(status) => {
+                let primary = &pass.trial.spec.primary_container_name;
+                let why = diagnosis::last_failure(&self.world, pass.key, primary).await;
+                let message = retries.message(why.as_deref());
+                self.tell(pass, ConditionStatus::True, retries::REASON, &message)
+                    .await
+            }
+            None if !runs => self.write(pass, status::running).await,
+            _ => Ok(()),
         }
     }
 }

@@ -85,7 +85,14 @@ pub(super) fn waiting(
     now: Timestamp,
 ) {
     created(status, now);
-    status.set(condition_type::RUNNING, runs, reason, message, now);
+    let type_ = condition_type::RUNNING;
+    let is_set = status.set(type_, runs, reason, message, now);
+    let said = status.conditions.iter_mut().find(|c| c.type_ == type_);
+    // The same again, of which more is known.
+    if let (false, Some(said)) = (is_set, said) {
+        message.clone_into(&mut said.message);
+        said.last_update_time = Some(Time(now));
+    }
 }
 
 /// What is known about the end of a trial.

@@ -9,7 +9,8 @@ use std::collections::BTreeSet;
 use diwan_api::experiment::condition_type;
 use diwan_api::metadata::{LABEL_EXPERIMENT, LABEL_TRIAL};
 use diwan_api::{
-    Conditions, Experiment, ExperimentStatus, Suggestion, Trial, TrialStatus, suggestion, trial,
+    ConditionStatus, Conditions, Experiment, ExperimentStatus, Suggestion, Trial, TrialStatus,
+    suggestion, trial,
 };
 use diwan_controller::Observations;
 use k8s_openapi::api::batch::v1::Job;
@@ -17,7 +18,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::cluster::{Cluster, NAMESPACE, experiment};
 
@@ -484,6 +485,60 @@ async fn a_trial_that_can_t_be_scheduled_says_so() {
         .unwrap();
     cluster
         .wait::<Experiment>(NAMESPACE, "tune", is_running)
+        .await;
+}
+
+/// Whether a trial says that so many pods have failed, of which the last was evicted.
+fn tells_of_failures(trial: &Trial, count: &str) -> bool {
+    let last = trial.status.as_ref().and_then(Conditions::last_condition);
+    let why = "pod first was ended: Evicted: the disk is full";
+    last.is_some_and(|said| {
+        let is_told = said.message.starts_with(count) && said.message.ends_with(why);
+        said.reason == "TrialRetrying" && said.status == ConditionStatus::True && is_told
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_whose_pods_fail_says_how_many_and_why() {
+    let cluster = Cluster::start();
+    let mut tune = experiment("tune", "hang");
+    tune["spec"]["parallelTrialCount"] = json!(1);
+    cluster.apply(&tune).await;
+    let is_running = |e: &Experiment| e.status.as_ref().is_some_and(|s| s.trials_running == 1);
+    cluster
+        .wait::<Experiment>(NAMESPACE, "tune", is_running)
+        .await;
+    let name = cluster.trials(NAMESPACE).await[0].name_any();
+    let pods: Api<Pod> = cluster.api(NAMESPACE);
+    let pod = json!({
+        "metadata": {"name": "first", "labels": {LABEL_TRIAL: name}},
+        "spec": {"containers": [{"name": "main", "image": "train"}]}
+    });
+    let pod = serde_json::from_value(pod).unwrap();
+    pods.create(&PostParams::default(), &pod).await.unwrap();
+    let parameters = PatchParams::default();
+    let evicted = json!({"status": {
+        "phase": "Failed", "reason": "Evicted", "message": "the disk is full",
+    }});
+    pods.patch_status("first", &parameters, &Patch::Merge(evicted))
+        .await
+        .unwrap();
+    let jobs: Api<Job> = cluster.api(NAMESPACE);
+    let fail = async |status: Value| {
+        let patch = Patch::Merge(json!({"status": status}));
+        jobs.patch_status(&name, &parameters, &patch).await.unwrap();
+    };
+    fail(json!({"failed": 1})).await;
+    cluster
+        .wait::<Trial>(NAMESPACE, &name, |t| {
+            tells_of_failures(t, "1 pod has failed")
+        })
+        .await;
+    fail(json!({"failed": 2, "ready": 1})).await;
+    cluster
+        .wait::<Trial>(NAMESPACE, &name, |t| {
+            tells_of_failures(t, "2 pods have failed")
+        })
         .await;
 }
 
