@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{EarlyStoppingRule, ObjectiveType};
 
@@ -150,4 +151,18 @@ pub struct CollectorPlan {
     /// Rules under which the trial is stopped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stop_rules: Vec<EarlyStoppingRule>,
+}
+
+/// What an installation says about the container of one kind's collectors.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CollectorSettings {
+    /// The kind.
+    pub kind: CollectorKind,
+    /// When the image is pulled; empty where nothing is said.
+    pub image_pull_policy: String,
+    /// Amounts in place of the default ones. A negative one takes the default away.
+    pub resources: Map<String, Value>,
+    /// Whether all processes of the pod are waited for, where the collector follows processes.
+    pub wait_all_processes: Option<bool>,
 }

@@ -341,6 +341,7 @@ fn collectors() {
         collector("File", json!({})),
         collector("TensorFlowEvent", json!({})),
         collector("PrometheusMetric", json!({"httpGet": {"port": "80"}})),
+        collector("PrometheusMetric", json!({"httpGet": {"port": "metrics"}})),
         collector(
             "StdOut",
             filter(r"([\w|-]+)\s*=\s*([+-]?\d*(\.\d+)?([Ee][+-]?\d+)?)"),
@@ -371,7 +372,7 @@ fn collectors() {
         ),
         collector(
             "PrometheusMetric",
-            json!({"httpGet": {"port": "http", "path": "metrics"}})
+            json!({"httpGet": {"port": "a_port", "path": "metrics"}})
         ),
         collector("PrometheusMetric", json!({"httpGet": {"port": 70000}})),
         collector("Custom", path(json!({"path": "m", "kind": "Invalid"}))),

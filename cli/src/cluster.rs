@@ -46,7 +46,7 @@ use crate::port::early_stopper::{ApiTrials, EarlyStopper};
 use crate::port::observations::Observations;
 use crate::port::rules::Rules;
 use crate::port::suggester::Suggester;
-use algorithms::Configured;
+use algorithms::{Collectors, Configured};
 use authority::{Certificate, Shared, encoded};
 use entry_points::EntryPoints;
 use guard::Guard;
@@ -162,6 +162,7 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
             suggesters: Arc::new(Suggesters::with_images()),
             early_stoppers: Arc::new(EarlyStoppers::with_images()),
         },
+        collectors: Collectors::default(),
         db_manager: flags
             .db_manager
             .clone()
@@ -197,6 +198,7 @@ struct Replica {
     tokens: Arc<TrialTokens>,
     guard: Arc<Guard>,
     rules: Rules,
+    collectors: Collectors,
     /// Where pods reach the DB manager.
     db_manager: String,
     metrics: Arc<Metrics>,
@@ -221,10 +223,11 @@ impl Replica {
         self.serve_webhooks(shared, health).await
     }
 
-    /// Takes in the algorithms of `katib-config`, now and whenever it changes.
+    /// Takes in `katib-config`, now and whenever it changes.
     async fn follow_configuration(&self) -> anyhow::Result<()> {
         let (rules, namespace) = (self.rules.clone(), self.namespace.clone());
-        let configured = Configured::new(self.client.clone(), &namespace, rules);
+        let (client, collectors) = (self.client.clone(), self.collectors.clone());
+        let configured = Configured::new(client, &namespace, rules, collectors);
         configured.read().await?;
         self.tasks.spawn(configured.follow(self.stop.clone()));
         Ok(())
@@ -234,11 +237,13 @@ impl Replica {
         let webhooks = Webhooks {
             client: self.client.clone(),
             rules: self.rules.clone(),
-            injection: Arc::new(Injection {
+            injection: Injection {
                 image: self.image().await?,
                 pull_policy: self.flags.image_pull_policy.clone(),
                 db_manager: self.db_manager.clone(),
-            }),
+                collectors: Vec::new(),
+            },
+            collectors: self.collectors.clone(),
             entry_points: Arc::new(EntryPoints::new(
                 self.client.clone(),
                 self.flags.insecure_registries.clone(),

@@ -68,8 +68,8 @@ fn prometheus(endpoint: Option<&HTTPGetAction>, errors: &mut FieldErrors) {
         IntOrString::Int(port) => port.to_string(),
         IntOrString::String(port) => port.clone(),
     };
-    if !port.parse::<u16>().is_ok_and(|port| port > 0) {
-        let detail = "must be a number from 1 to 65535";
+    if !port.parse::<u16>().is_ok_and(|port| port > 0) && !is_port_name(&port) {
+        let detail = "must be a number from 1 to 65535, or the name of a port of the container";
         errors.push(FieldError::invalid(
             format!("{SOURCE}.httpGet.port"),
             port,
@@ -85,6 +85,13 @@ fn prometheus(endpoint: Option<&HTTPGetAction>, errors: &mut FieldErrors) {
             detail,
         ));
     }
+}
+
+/// Whether a container may call a port so.
+fn is_port_name(text: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let has_letter = text.bytes().any(|byte| byte.is_ascii_lowercase());
+    text.len() <= 15 && has_letter && text.bytes().all(is_plain)
 }
 
 fn custom(spec: &MetricsCollectorSpec, errors: &mut FieldErrors) {

@@ -1,8 +1,11 @@
-//! The algorithms that the ConfigMap `katib-config` names, in images or at endpoints.
+//! What the ConfigMap `katib-config` says: algorithms in images or at endpoints, and what collectors
+//! run with.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context as _;
+use diwan_api::metrics_collector::CollectorSettings;
 use diwan_suggestion::config::Source;
 use diwan_suggestion::{AlgorithmConfig, KatibConfig, parse_katib_config};
 use futures::StreamExt;
@@ -10,6 +13,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::runtime::watcher::{Config, Event};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
+use parking_lot::{Mutex, RwLock};
 use tokio_util::sync::CancellationToken;
 
 use crate::port::rules::Rules;
@@ -19,18 +23,31 @@ const NAME: &str = "katib-config";
 /// The key in it.
 const KEY: &str = "katib-config.yaml";
 
-/// The algorithms of the ConfigMap.
+/// What the ConfigMap says of collectors.
+pub(super) type Collectors = Arc<RwLock<Vec<CollectorSettings>>>;
+
+/// Who takes in the ConfigMap.
 pub(super) struct Configured {
     api: Api<ConfigMap>,
     rules: Rules,
+    collectors: Collectors,
+    /// The fields of `init` that were told to have no meaning.
+    told: Mutex<Vec<String>>,
 }
 
 impl Configured {
     /// Those of the ConfigMap in the namespace of the installation.
-    pub(super) fn new(client: Client, namespace: &str, rules: Rules) -> Self {
+    pub(super) fn new(
+        client: Client,
+        namespace: &str,
+        rules: Rules,
+        collectors: Collectors,
+    ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             rules,
+            collectors,
+            told: Mutex::default(),
         }
     }
 
@@ -69,12 +86,28 @@ impl Configured {
         let KatibConfig {
             suggestions,
             early_stoppings,
+            collectors,
+            init,
         } = config;
         let base = Path::new("/");
         let suggesters = &self.rules.suggesters;
         suggesters.configure(without_commands(suggestions), base);
         let stoppers = &self.rules.early_stoppers;
         stoppers.configure(without_commands(early_stoppings), base);
+        *self.collectors.write() = collectors;
+        self.tell_unused(init);
+    }
+
+    fn tell_unused(&self, init: Vec<String>) {
+        let mut told = self.told.lock();
+        if *told != init && !init.is_empty() {
+            let fields = init.join(", ");
+            tracing::warn!(
+                "ConfigMap {NAME}: init is not followed ({fields}); see the flags of \
+                 `diwan controller`, and for trialResources the ClusterRole diwan-trial-kinds"
+            );
+        }
+        *told = init;
     }
 }
 

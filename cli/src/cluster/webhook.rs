@@ -25,6 +25,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::algorithms::Collectors;
 use super::authority::Certificate;
 use super::conversion;
 use super::entry_points::EntryPoints;
@@ -49,7 +50,9 @@ pub(super) struct Webhooks {
     /// What is asked of experiments.
     pub(super) rules: Rules,
     /// What is put into pods.
-    pub(super) injection: Arc<Injection>,
+    pub(super) injection: Injection,
+    /// What collectors run with now.
+    pub(super) collectors: Collectors,
     /// What runs in containers that name no command.
     pub(super) entry_points: Arc<EntryPoints>,
     /// Whose pods are that don't say it.
@@ -118,7 +121,11 @@ async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value>
     let namespace = review["request"]["namespace"].as_str().unwrap_or_default();
     app.owners.mark(&mut after, namespace).await;
     app.entry_points.give(&mut after, namespace).await;
-    inject(&mut after, namespace, &app.injection, Some(&token));
+    let injection = Injection {
+        collectors: app.collectors.read().clone(),
+        ..app.injection.clone()
+    };
+    inject(&mut after, namespace, &injection, Some(&token));
     Json(answer(&review, Ok(patch(before, &after))))
 }
 
@@ -272,11 +279,13 @@ mod tests {
                 suggesters: Arc::default(),
                 early_stoppers: Arc::default(),
             },
-            injection: Arc::new(Injection {
+            injection: Injection {
                 image: "diwan:1".to_owned(),
                 pull_policy: "IfNotPresent".to_owned(),
                 db_manager: "db:6789".to_owned(),
-            }),
+                collectors: Vec::new(),
+            },
+            collectors: Collectors::default(),
             entry_points: Arc::new(EntryPoints::new(api.client.clone(), insecure)),
             owners: Arc::new(Owners::new(api.client.clone())),
             tokens: Arc::new(TrialTokens::new(b"key")),

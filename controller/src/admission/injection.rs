@@ -9,7 +9,8 @@ use diwan_api::CollectorKind;
 use diwan_api::metadata::{
     CONTAINER_METRICS_COLLECTOR, CONTAINER_METRICS_LOGGER, DEFAULT_LOG_PATH, DEFAULT_TFEVENT_PATH,
 };
-use diwan_api::metrics_collector::CollectorPlan;
+use diwan_api::metrics_collector::{CollectorPlan, CollectorSettings};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Map, Value, json};
 
 use super::pod::{
@@ -37,6 +38,15 @@ pub struct Injection {
     pub pull_policy: String,
     /// Address of the DB manager, as pods reach it.
     pub db_manager: String,
+    /// What is said of some kinds of collectors.
+    pub collectors: Vec<CollectorSettings>,
+}
+
+impl Injection {
+    fn settings(&self, kind: &CollectorKind) -> CollectorSettings {
+        let found = self.collectors.iter().find(|found| found.kind == *kind);
+        found.cloned().unwrap_or_default()
+    }
 }
 
 /// Prepares a pod of a trial as [`mutate_pod`] does, and puts the collector into it. Doing so twice
@@ -52,7 +62,7 @@ pub fn inject(
         return;
     }
     mutate_pod(pod, make_token);
-    let Some(plan) = plan(pod).filter(|_| is_primary(pod)) else {
+    let Some(mut plan) = plan(pod).filter(|_| is_primary(pod)) else {
         return;
     };
     let Some(name) = collector_name(plan.spec.kind()) else {
@@ -77,6 +87,10 @@ pub fn inject(
              command into the trial template",
             plan.primary_container
         );
+        annotate(pod, ANNOTATION_NOT_COLLECTED, &why);
+        return;
+    }
+    if let Err(why) = number_port(&mut plan, container) {
         annotate(pod, ANNOTATION_NOT_COLLECTED, &why);
         return;
     }
@@ -159,6 +173,31 @@ fn wrap(container: &mut Map<String, Value>, source: &Source) {
     }
 }
 
+/// Puts the number of the container's port in place of its name: the collector knows only its own.
+fn number_port(plan: &mut CollectorPlan, container: &Map<String, Value>) -> Result<(), String> {
+    let source = plan.spec.source.as_mut();
+    let Some(get) = source.and_then(|source| source.http_get.as_mut()) else {
+        return Ok(());
+    };
+    let IntOrString::String(name) = &get.port else {
+        return Ok(());
+    };
+    if name.parse::<u16>().is_ok() {
+        return Ok(());
+    }
+    let found = entries(container, "ports").find(|port| port["name"] == **name);
+    let number = found.and_then(|port| i32::try_from(port["containerPort"].as_i64()?).ok());
+    let number = number.ok_or_else(|| {
+        format!(
+            "container {} has no port {name}, which source.httpGet.port of the metrics collector \
+             names; add it to the container's ports, or give its number",
+            plan.primary_container
+        )
+    })?;
+    get.port = IntOrString::Int(number);
+    Ok(())
+}
+
 /// What the container has at a folder: the user's own volume, or ours.
 fn mount_at(container: &Map<String, Value>, folder: &str) -> Option<Value> {
     let is_there = |mount: &&Value| {
@@ -176,6 +215,11 @@ fn collector(
     injection: &Injection,
     variables: Vec<Value>,
 ) -> Value {
+    let settings = injection.settings(&plan.spec.kind());
+    let pull_policy = match settings.image_pull_policy.as_str() {
+        "" => &injection.pull_policy,
+        given => given,
+    };
     let plan = CollectorPlan {
         // The controller looks at what is reported and ends the trial itself.
         stop_rules: Vec::new(),
@@ -185,7 +229,7 @@ fn collector(
     json!({
         "name": name,
         "image": injection.image,
-        "imagePullPolicy": injection.pull_policy,
+        "imagePullPolicy": pull_policy,
         "command": ["/diwan-metrics-collector"],
         "args": [
             "-wrapped", "-marks", PROGRAM_FOLDER, "-s-db", injection.db_manager,
@@ -193,10 +237,7 @@ fn collector(
         ],
         "env": variables,
         "lifecycle": {"postStart": {"exec": {"command": ["/diwan", "entrypoint", PROGRAM_FOLDER]}}},
-        "resources": {
-            "requests": {"cpu": "10m", "memory": "16Mi"},
-            "limits": {"memory": "128Mi"},
-        },
+        "resources": resources(&settings.resources),
         "securityContext": {
             "runAsNonRoot": true,
             "runAsUser": USER,
@@ -210,6 +251,39 @@ fn collector(
             shared,
         ],
     })
+}
+
+/// What the collector may use. Where an amount is given of a resource, the default limit and request
+/// of it don't hold: they may not fit.
+fn resources(given: &Map<String, Value>) -> Value {
+    let mut all = json!({
+        "requests": {"cpu": "10m", "memory": "16Mi"},
+        "limits": {"memory": "128Mi"},
+    });
+    for amounts in given.values().filter_map(Value::as_object) {
+        for list in ["requests", "limits"] {
+            if let Some(list) = all[list].as_object_mut() {
+                list.retain(|name, _| !amounts.contains_key(name));
+            }
+        }
+    }
+    for (list, amounts) in given {
+        for (name, amount) in amounts.as_object().into_iter().flatten() {
+            if !is_negative(amount) {
+                all[list][name] = amount.clone();
+            }
+        }
+    }
+    all
+}
+
+/// Katib's word for none.
+pub(crate) fn is_negative(amount: &Value) -> bool {
+    match amount {
+        Value::String(text) => text.starts_with('-'),
+        Value::Number(number) => number.as_f64().is_some_and(|number| number < 0.0),
+        _ => false,
+    }
 }
 
 /// Adds an annotation; one of that name stays as it is.
@@ -249,6 +323,17 @@ mod tests {
             image: "diwan:1".to_owned(),
             pull_policy: "IfNotPresent".to_owned(),
             db_manager: "db:6789".to_owned(),
+            collectors: vec![CollectorSettings {
+                kind: CollectorKind::TensorFlowEvent,
+                image_pull_policy: "Always".to_owned(),
+                resources: json!({
+                    "limits": {"memory": "1Gi", "cpu": "-1"}, "requests": {"ephemeral-storage": 5},
+                })
+                .as_object()
+                .unwrap()
+                .clone(),
+                wait_all_processes: None,
+            }],
         };
         let make_token = |_: &str, _: &str| "token".to_owned();
         let before = pod.clone();
@@ -346,6 +431,60 @@ mod tests {
         assert_eq!(pod["spec"]["containers"][0]["volumeMounts"][1], mount);
         let program = json!({"name": "diwan-entrypoint", "emptyDir": {}});
         assert_eq!(pod["spec"]["volumes"], json!([volume, program]));
+    }
+
+    #[test]
+    fn a_collector_runs_with_what_the_installation_gives_its_kind() {
+        let collector = |kind: &str| {
+            let plan = json!({"collector": {"kind": kind}});
+            injected(pod(&plan, &json!(["run"])))["spec"]["containers"][0].clone()
+        };
+        let usual = collector("StdOut");
+        let amounts = json!({
+            "requests": {"cpu": "10m", "memory": "16Mi"}, "limits": {"memory": "128Mi"},
+        });
+        assert_eq!(usual["resources"], amounts);
+        assert_eq!(usual["imagePullPolicy"], "IfNotPresent");
+        let set = collector("TensorFlowEvent");
+        let amounts = json!({
+            "requests": {"ephemeral-storage": 5}, "limits": {"memory": "1Gi"},
+        });
+        assert_eq!(set["resources"], amounts);
+        assert_eq!(set["imagePullPolicy"], "Always");
+    }
+
+    #[test]
+    fn a_port_s_name_becomes_its_number() {
+        let with = |port: &Value| {
+            let mut pod = pod(
+                &json!({
+                    "collector": {"kind": "PrometheusMetric"},
+                    "source": {"httpGet": {"port": port, "path": "/metrics"}},
+                }),
+                &json!(["run"]),
+            );
+            let ports = json!([{"containerPort": 80}, {"name": "metrics", "containerPort": 9100}]);
+            pod["spec"]["containers"][1]["ports"] = ports;
+            injected(pod)
+        };
+        for (given, expected) in [
+            (json!("metrics"), json!(9100)),
+            (json!("8080"), json!("8080")),
+            (json!(8080), json!(8080)),
+        ] {
+            let pod = with(&given);
+            let args = pod["spec"]["containers"][0]["args"].as_array().unwrap();
+            let plan: Value = serde_json::from_str(args[8].as_str().unwrap()).unwrap();
+            assert_eq!(plan["spec"]["source"]["httpGet"]["port"], expected);
+        }
+        let pod = with(&json!("other"));
+        let why = &pod["metadata"]["annotations"][ANNOTATION_NOT_COLLECTED];
+        assert_eq!(
+            why,
+            "container main has no port other, which source.httpGet.port of the metrics collector \
+             names; add it to the container's ports, or give its number"
+        );
+        assert_eq!(pod["spec"]["containers"].as_array().map(Vec::len), Some(2));
     }
 
     #[test]

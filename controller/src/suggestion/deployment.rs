@@ -6,6 +6,7 @@ use diwan_api::{Experiment, ResumePolicy, Suggestion};
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
 
+use crate::admission::injection::is_negative;
 use crate::port::ServiceImage;
 use crate::world::owned_by;
 
@@ -265,11 +266,6 @@ fn limited(container: &mut Value) {
         return;
     };
     for amounts in resources.values_mut().filter_map(Value::as_object_mut) {
-        let is_negative = |amount: &Value| match amount {
-            Value::String(text) => text.starts_with('-'),
-            Value::Number(number) => number.as_f64().is_some_and(|n| n < 0.0),
-            _ => false,
-        };
         amounts.retain(|_, amount| !is_negative(amount));
     }
 }

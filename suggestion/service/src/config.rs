@@ -1,7 +1,10 @@
-//! The part of a KatibConfig that says who serves which algorithm.
+//! The part of a KatibConfig that says who serves which algorithm, and what collectors run with.
+
+mod collector;
 
 use std::time::Duration;
 
+use diwan_api::metrics_collector::CollectorSettings;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -128,6 +131,7 @@ pub struct CommandLine {
 struct Document {
     api_version: String,
     kind: String,
+    init: Map<String, Value>,
     runtime: Runtime,
 }
 
@@ -137,6 +141,7 @@ struct Document {
 struct Runtime {
     suggestions: Vec<Map<String, Value>>,
     early_stoppings: Vec<Map<String, Value>>,
+    metrics_collectors: Vec<Value>,
 }
 
 /// An inline core/v1 Container of which this reads what matters on one machine, and our fields.
@@ -160,13 +165,17 @@ struct Variable {
     value: String,
 }
 
-/// The services of a KatibConfig.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What is read of a KatibConfig.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct KatibConfig {
     /// Who suggests.
     pub suggestions: Vec<AlgorithmConfig>,
     /// Who makes the rules of early stopping.
     pub early_stoppings: Vec<AlgorithmConfig>,
+    /// What collectors run with.
+    pub collectors: Vec<CollectorSettings>,
+    /// The fields of `init`, such as `controller.webhookPort`: none has a meaning here.
+    pub init: Vec<String>,
 }
 
 /// Reads a KatibConfig.
@@ -187,11 +196,25 @@ pub fn parse_katib_config(text: &str) -> Result<KatibConfig, ConfigError> {
     let Runtime {
         suggestions,
         early_stoppings,
+        metrics_collectors,
     } = document.runtime;
     Ok(KatibConfig {
         suggestions: each("suggestions", suggestions)?,
         early_stoppings: each("earlyStoppings", early_stoppings)?,
+        collectors: collector::read(metrics_collectors)?,
+        init: document.init.iter().flat_map(fields).collect(),
     })
+}
+
+/// The names of a section's fields, with that of the section.
+fn fields((section, value): (&String, &Value)) -> Vec<String> {
+    match value.as_object().filter(|fields| !fields.is_empty()) {
+        Some(fields) => fields
+            .keys()
+            .map(|field| format!("{section}.{field}"))
+            .collect(),
+        None => vec![section.clone()],
+    }
 }
 
 fn each(
@@ -311,8 +334,24 @@ mod tests {
 
     #[test]
     fn a_configuration_without_suggestions_has_none() {
-        let text = format!("apiVersion: {API_VERSION}\nkind: {KIND}\ninit: {{}}\n");
+        let text = format!("apiVersion: {API_VERSION}\nkind: {KIND}\n");
         assert_eq!(parse_katib_config(&text).unwrap(), KatibConfig::default());
+    }
+
+    #[test]
+    fn fields_of_init_are_named() {
+        let text = format!(
+            "apiVersion: {API_VERSION}\nkind: {KIND}\ninit:\n  controller:\n    webhookPort: 1\n\
+             \x20   trialResources: [Job.v1.batch]\n  certGenerator: {{enable: true}}\n"
+        );
+        let expected = [
+            "controller.webhookPort",
+            "controller.trialResources",
+            "certGenerator.enable",
+        ];
+        let mut found = parse_katib_config(&text).unwrap().init;
+        found.sort_by_key(|field| expected.iter().position(|e| e == field));
+        assert_eq!(found, expected);
     }
 
     #[test]
