@@ -17,6 +17,7 @@ mod experiments;
 mod high_availability;
 mod images;
 mod kinds;
+mod pods;
 mod scale;
 mod sdk;
 mod steps;
@@ -40,6 +41,7 @@ const CASES: &[&[Case]] = &[
     v1alpha3::CASES,
     algorithms::CASES,
     kinds::CASES,
+    pods::CASES,
     images::CASES,
     collectors::CASES,
     sdk::CASES,
