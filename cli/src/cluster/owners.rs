@@ -332,7 +332,10 @@ mod tests {
         ] {
             let before = api.asked();
             for _ in 0..3 {
-                assert_eq!(trial(&owners, pod(&[owner.clone()])).await, None);
+                assert_eq!(
+                    trial(&owners, pod(std::slice::from_ref(&owner))).await,
+                    None
+                );
             }
             assert_eq!(api.asked() - before, requests, "{owner}");
         }

@@ -14,8 +14,7 @@ pub(crate) const CASES: &[Case] = &[
     ("a trial tells of its pods that failed", retries),
 ];
 
-const INIT: &str = "\
-            initContainers:
+const INIT: &str = "            initContainers:
               - {name: prepare, image: BUSYBOX, command: ['true']}
               - name: mesh
                 image: BUSYBOX

@@ -36,19 +36,22 @@ fn script<'a>(words: &'a [String], plan: &CollectorPlan, source: &Source) -> (&'
         all => ("sh", all),
     };
     let folder = &source.folder;
-    let mut text = words.join(" ");
-    if source.copied {
-        text += &format!(" 1>{} 2>&1", source.path);
-    }
-    if !plan.stop_rules.is_empty() {
-        text += &format!(
+    let words = words.join(" ");
+    let redirected = if source.copied {
+        format!(" 1>{} 2>&1", source.path)
+    } else {
+        String::new()
+    };
+    let stopped = match plan.stop_rules.as_slice() {
+        [] => String::new(),
+        _ => format!(
             " || if test -f {folder}/$$$$.pid && [ $(head -n 1 {folder}/$$.pid) = early-stopped ]; \
              then echo Training Container was Early Stopped; \
              else echo Training Container was Failed; exit 1; fi"
-        );
-    }
-    text += &format!(" && echo completed > {folder}/$$$$.pid");
-    (shell, text)
+        ),
+    };
+    let mark = format!(" && echo completed > {folder}/$$$$.pid");
+    (shell, format!("{words}{redirected}{stopped}{mark}"))
 }
 
 /// The collector's command line, as Katib writes it. It gets no rules: the controller looks at what
