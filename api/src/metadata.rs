@@ -8,8 +8,10 @@ pub const LABEL_SUGGESTION: &str = "katib.kubeflow.org/suggestion";
 pub const LABEL_TRIAL: &str = "katib.kubeflow.org/trial";
 /// On pods of a suggestion service: the deployment they belong to.
 pub const LABEL_DEPLOYMENT: &str = "katib.kubeflow.org/deployment";
-/// On ConfigMaps: `trial-templates` offers them in the UI.
+/// On ConfigMaps: [`TRIAL_TEMPLATES`] offers them in the UI, and to experiments of all namespaces.
 pub const LABEL_COMPONENT: &str = "katib.kubeflow.org/component";
+/// What [`LABEL_COMPONENT`] says of templates.
+pub const TRIAL_TEMPLATES: &str = "trial-templates";
 
 /// Finalizer of an Experiment.
 pub const FINALIZER_EXPERIMENT: &str = "update-prometheus-metrics";
@@ -35,6 +37,8 @@ pub const ZERO_TIME: &str = "0001-01-01T00:00:00Z";
 /// On pods, put there by the trial controller: what is to be collected, as JSON of
 /// [`crate::metrics_collector::CollectorPlan`].
 pub const ANNOTATION_METRICS_COLLECTOR: &str = "diwan.dev/metrics-collector";
+/// On pods, put there by the trial controller: with which they show that they speak for the trial.
+pub const ANNOTATION_TRIAL_TOKEN: &str = "diwan.dev/trial-token";
 /// On a Trial: the place of its assignment among all that were given, from 0.
 pub const ANNOTATION_SUGGESTION: &str = "diwan.dev/suggestion";
 /// On an Experiment: how long the service of its algorithm may take for an answer, such as `5m`.

@@ -1,9 +1,13 @@
 //! From what each trial is made.
 
+use std::collections::BTreeMap;
+
 use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+use crate::metadata::{LABEL_COMPONENT, TRIAL_TEMPLATES};
 
 /// The template of an experiment's trials.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +40,13 @@ pub struct TrialTemplate {
     /// GJSON path that finds something when the object has failed.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub failure_condition: String,
+}
+
+/// Whether a ConfigMap with these labels is meant for experiments of all namespaces. Another one
+/// is for those of its own: who may write an experiment may not read every ConfigMap.
+pub fn is_for_all(labels: Option<&BTreeMap<String, String>>) -> bool {
+    let component = labels.and_then(|labels| labels.get(LABEL_COMPONENT));
+    component.is_some_and(|component| component == TRIAL_TEMPLATES)
 }
 
 /// A key of a ConfigMap that holds a template.

@@ -15,14 +15,26 @@ mod template;
 
 use crate::{Experiment, ExperimentSpec, FieldError, FieldErrors, ResumePolicy};
 
+/// What is known of the text that `spec.trialTemplate.configMap` refers to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TemplateText<'a> {
+    /// There is none, or none that the experiment may use.
+    #[default]
+    Missing,
+    /// There is one that whoever asks may not get to know: what it says is found out by trials.
+    Withheld,
+    /// This one.
+    Known(&'a str),
+}
+
 /// What has to be looked up outside the experiment.
 pub struct ValidationContext<'a> {
     /// Names of the algorithms that can be used.
     pub algorithms: &'a [&'a str],
     /// Names of the early stopping algorithms that can be used.
     pub early_stopping: &'a [&'a str],
-    /// The text that `spec.trialTemplate.configMap` refers to; `None` when there is none.
-    pub template_text: Option<&'a str>,
+    /// The text that `spec.trialTemplate.configMap` refers to.
+    pub template_text: TemplateText<'a>,
     /// What the algorithm says about its settings. Not asked when the algorithm is not known or
     /// the search space is wrong.
     pub settings_errors: &'a dyn Fn(&Experiment) -> Vec<FieldError>,
@@ -34,7 +46,7 @@ impl Default for ValidationContext<'_> {
         Self {
             algorithms: &[],
             early_stopping: &[],
-            template_text: None,
+            template_text: TemplateText::Missing,
             settings_errors: &|_| Vec::new(),
         }
     }

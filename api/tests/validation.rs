@@ -5,7 +5,7 @@
 use diwan_api::{
     Experiment, FieldError,
     defaults::default_experiment,
-    validation::{ValidationContext, validate_experiment},
+    validation::{TemplateText, ValidationContext, validate_experiment},
 };
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
@@ -300,7 +300,7 @@ fn templates_in_a_config_map() {
     }}});
     let check = |text: &str| {
         let context = ValidationContext {
-            template_text: Some(text),
+            template_text: TemplateText::Known(text),
             ..context()
         };
         errors_in(&experiment(reference.clone()), None, &context)
@@ -315,6 +315,16 @@ spec:
       containers: [{name: main, args: [--lr, ${trialParameters.rate}]}]
 ";
     assert_eq!(check(job), [""; 0]);
+    let unseen = |template_text| {
+        let context = ValidationContext {
+            template_text,
+            ..context()
+        };
+        errors_in(&experiment(reference.clone()), None, &context)
+    };
+    assert_eq!(unseen(TemplateText::Withheld), [""; 0]);
+    let missing = unseen(TemplateText::Missing).join("\n");
+    assert!(missing.contains("component: trial-templates"), "{missing}");
     let broken = [
         "a: [".to_owned(),
         "- a".to_owned(),

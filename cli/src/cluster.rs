@@ -247,9 +247,9 @@ impl Replica {
             entry_points: Arc::new(EntryPoints::new(
                 self.client.clone(),
                 self.flags.insecure_registries.clone(),
+                self.tokens.clone(),
             )),
-            owners: Arc::new(Owners::new(self.client.clone())),
-            tokens: self.tokens.clone(),
+            owners: Arc::new(Owners::new(self.client.clone(), self.tokens.clone())),
         };
         let address = address(&self.flags, &self.namespace);
         let certificate = Arc::new(Certificate::default());
@@ -396,6 +396,7 @@ impl Replica {
             Arc::new(stopper),
             Arc::new(observations),
         )
+        .with_tokens(Arc::new(self.tokens.clone().maker()))
     }
 }
 

@@ -262,7 +262,8 @@ impl ControlPlane {
             stoppers: Arc::clone(&base.early_stoppers),
             db_manager: self.addresses.db_manager.to_string(),
         });
-        let ports = Ports::new(suggester, early_stopper, Arc::new(observations));
+        let ports = Ports::new(suggester, early_stopper, Arc::new(observations))
+            .with_tokens(Arc::new(base.tokens.clone().maker()));
         let client = self.client.clone();
         let options = diwan_controller::Options::default();
         self.tasks.spawn(diwan_controller::run(

@@ -31,7 +31,8 @@ mod simulation;
 pub use metrics::Metrics;
 pub use options::Options;
 pub use port::{
-    Chance, Clock, Curve, EarlyStopper, EarlyStopperError, Observations, ObservationsError, Ports,
-    Rules, RulesRequest, ServiceImage, SuggestReply, SuggestRequest, Suggester, SuggesterError,
+    Chance, Clock, Curve, EarlyStopper, EarlyStopperError, MakeToken, Observations,
+    ObservationsError, Ports, Rules, RulesRequest, ServiceImage, SuggestReply, SuggestRequest,
+    Suggester, SuggesterError,
 };
 pub use run::run;

@@ -171,6 +171,9 @@ pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 /// Draws 64 random bits.
 pub type Chance = Arc<dyn Fn() -> u64 + Send + Sync>;
 
+/// Makes the token of a trial of a namespace, with which its pods report.
+pub type MakeToken = Arc<dyn Fn(&str, &str) -> String + Send + Sync>;
+
 /// What the controllers are connected to.
 #[derive(Clone)]
 pub struct Ports {
@@ -180,6 +183,8 @@ pub struct Ports {
     pub early_stopper: Arc<dyn EarlyStopper>,
     /// Who keeps observation logs.
     pub observations: Arc<dyn Observations>,
+    /// Makes the tokens of trials, where they are asked for.
+    pub make_token: Option<MakeToken>,
     /// What time it is.
     pub clock: Clock,
     /// From what trial names are drawn.
@@ -197,8 +202,16 @@ impl Ports {
             suggester,
             early_stopper,
             observations,
+            make_token: None,
             clock: Arc::new(Timestamp::now),
             chance: Arc::new(rand::random::<u64>),
         }
+    }
+
+    /// The same, and pods of trials get tokens.
+    #[must_use]
+    pub fn with_tokens(mut self, make_token: MakeToken) -> Self {
+        self.make_token = Some(make_token);
+        self
     }
 }

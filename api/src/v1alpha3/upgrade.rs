@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::go_template::{Given, execute};
 use crate::defaults::{default_experiment, fill_in};
+use crate::metadata::{LABEL_COMPONENT, TRIAL_TEMPLATES};
 use crate::template::{Template, TemplateSource};
 use crate::{ConfigMapSource, Experiment, ExperimentSpec, FieldError};
 
@@ -81,7 +82,8 @@ fn missing(reference: &Value) -> FieldError {
         namespace => format!("namespace {namespace:?}"),
     };
     let detail = format!(
-        "there is no such ConfigMap with key {:?} in {place}",
+        "there is no such ConfigMap with key {:?} in {place}; on a cluster it needs the label \
+         {LABEL_COMPONENT}: {TRIAL_TEMPLATES}",
         source.template_path
     );
     let field = format!("{GO_TEMPLATE}.templateSpec");

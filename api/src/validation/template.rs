@@ -4,10 +4,11 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::required;
+use super::{TemplateText, required};
 use crate::{
     ConfigMapSource, ExperimentSpec, FieldError, FieldErrors, TrialParameter, TrialTemplate,
     job_template::{container_names, is_job, job_errors},
+    metadata::{LABEL_COMPONENT, TRIAL_TEMPLATES},
     template::{MetaKey, Template, TemplateSource, TrialMeta, is_meta_key},
 };
 
@@ -15,7 +16,7 @@ const PATH: &str = "spec.trialTemplate";
 
 pub(super) fn template(
     spec: &ExperimentSpec,
-    config_map_text: Option<&str>,
+    config_map_text: TemplateText<'_>,
     errors: &mut FieldErrors,
 ) {
     let Some(template) = &spec.trial_template else {
@@ -55,7 +56,7 @@ pub(super) fn template(
 /// The one source that is given, and the field where it stands.
 fn source<'a>(
     template: &'a TrialTemplate,
-    config_map_text: Option<&'a str>,
+    config_map_text: TemplateText<'a>,
     errors: &mut FieldErrors,
 ) -> Option<(String, TemplateSource<'a>)> {
     match (&template.trial_spec, &template.config_map) {
@@ -82,7 +83,7 @@ fn source<'a>(
 fn config_map<'a>(
     reference: &ConfigMapSource,
     path: &str,
-    text: Option<&'a str>,
+    text: TemplateText<'a>,
     errors: &mut FieldErrors,
 ) -> Option<&'a str> {
     let ConfigMapSource {
@@ -98,14 +99,18 @@ fn config_map<'a>(
     ] {
         complete &= required(format!("{path}.{name}"), value, errors);
     }
-    if complete && text.is_none() {
+    if complete && text == TemplateText::Missing {
         let detail = format!(
             "unable to parse {PATH}: there is no ConfigMap {config_map_name:?} with key \
-             {template_path:?} in namespace {config_map_namespace:?}"
+             {template_path:?} in namespace {config_map_namespace:?}, or it is another namespace's \
+             without the label {LABEL_COMPONENT}: {TRIAL_TEMPLATES}"
         );
         errors.push(FieldError::invalid(path, config_map_name, detail));
     }
-    text.filter(|_| complete)
+    match text {
+        TemplateText::Known(text) if complete => Some(text),
+        _ => None,
+    }
 }
 
 fn names(parameters: &[TrialParameter], errors: &mut FieldErrors) {

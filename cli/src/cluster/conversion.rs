@@ -2,6 +2,7 @@
 //! it is told of who converts them.
 
 use diwan_api::crd::{CONVERT, EXPERIMENTS, REVIEW_VERSION};
+use diwan_api::trial_template::is_for_all;
 use diwan_api::v1alpha3::{convert, template_source};
 use diwan_api::{ConfigMapSource, FieldError};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -49,18 +50,31 @@ async fn converted_one(
         })?,
         None => None,
     };
-    convert(object, version, template.as_deref())
+    // The object comes back with the text in it, and whoever asks may say that it is of any
+    // namespace.
+    let template = template.filter(|text| text.is_for_all);
+    convert(object, version, template.as_ref().map(|t| t.text.as_str()))
+}
+
+/// The text of a template in a ConfigMap.
+pub(super) struct ConfigMapText {
+    pub(super) text: String,
+    /// Whether it is meant for experiments of all namespaces.
+    pub(super) is_for_all: bool,
 }
 
 /// The text of a template in a ConfigMap, if it is there.
 pub(super) async fn config_map_text(
     client: &Client,
     source: &ConfigMapSource,
-) -> kube::Result<Option<String>> {
+) -> kube::Result<Option<ConfigMapText>> {
     let api = Api::<ConfigMap>::namespaced(client.clone(), &source.config_map_namespace);
-    let map = api.get_opt(&source.config_map_name).await?;
-    let data = map.and_then(|map| map.data);
-    Ok(data.and_then(|mut data| data.remove(&source.template_path)))
+    let Some(map) = api.get_opt(&source.config_map_name).await? else {
+        return Ok(None);
+    };
+    let is_for_all = is_for_all(map.metadata.labels.as_ref());
+    let text = map.data.and_then(|mut d| d.remove(&source.template_path));
+    Ok(text.map(|text| ConfigMapText { text, is_for_all }))
 }
 
 /// Tells the API server to let experiments be converted here, unless it knows.

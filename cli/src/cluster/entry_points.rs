@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diwan_controller::admission::image_program::{self, ImageProgram, Wanted};
+use diwan_db_manager::TrialTokens;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
 use parking_lot::Mutex;
@@ -26,6 +27,8 @@ const REMEMBERED: usize = 1_000;
 pub(super) struct EntryPoints {
     client: Client,
     registries: Registries,
+    /// Know which pods are of the trial that they name.
+    tokens: Arc<TrialTokens>,
     /// By namespace, as another may not see the same image. Who asks first holds the others up.
     known: Mutex<HashMap<(String, String), Slot>>,
 }
@@ -50,10 +53,11 @@ impl Known {
 }
 
 impl EntryPoints {
-    pub(super) fn new(client: Client, insecure: Vec<String>) -> Self {
+    pub(super) fn new(client: Client, insecure: Vec<String>, tokens: Arc<TrialTokens>) -> Self {
         Self {
             client,
             registries: Registries::new(insecure),
+            tokens,
             known: Mutex::default(),
         }
     }
@@ -64,6 +68,11 @@ impl EntryPoints {
         let Some(wanted) = image_program::wanted(pod, namespace) else {
             return;
         };
+        // Anybody may ask the webhook about a pod of any namespace: for a stranger, nothing is read
+        // with that namespace's Secrets.
+        if !self.tokens.is_of(&wanted.token, namespace, &wanted.trial) {
+            return image_program::refuse(pod, "the pod does not show its trial's token");
+        }
         match self.program(namespace, &wanted).await {
             Ok(program) => image_program::give(pod, &program),
             Err(why) => image_program::refuse(pod, &why),
@@ -130,7 +139,7 @@ impl EntryPoints {
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::STANDARD;
-    use diwan_api::metadata::ANNOTATION_METRICS_COLLECTOR;
+    use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, ANNOTATION_TRIAL_TOKEN};
     use kube::api::PostParams;
     use serde_json::json;
 
@@ -138,13 +147,20 @@ mod tests {
     use super::*;
     use crate::control_plane::Checker;
 
+    fn tokens() -> Arc<TrialTokens> {
+        Arc::new(TrialTokens::new(b"key"))
+    }
+
     fn pod(image: &str) -> Value {
         let plan = json!({
             "trial": "tune-b", "namespace": "default", "primaryContainer": "main",
             "objective": "loss", "objectiveType": "minimize", "spec": {},
         });
         json!({
-            "metadata": {"annotations": {ANNOTATION_METRICS_COLLECTOR: plan.to_string()}},
+            "metadata": {"annotations": {
+                ANNOTATION_METRICS_COLLECTOR: plan.to_string(),
+                ANNOTATION_TRIAL_TOKEN: tokens().token("default", "tune-b"),
+            }},
             "spec": {
                 "imagePullSecrets": [{"name": "pull"}],
                 "containers": [{"name": "main", "image": image, "args": ["--fast"]}],
@@ -162,7 +178,10 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let api = Checker::start(None).unwrap();
         let insecure = vec![registry.address.clone()];
-        (EntryPoints::new(api.client.clone(), insecure), api)
+        (
+            EntryPoints::new(api.client.clone(), insecure, tokens()),
+            api,
+        )
     }
 
     async fn log_in(api: &Checker, registry: &Registry) {
@@ -230,12 +249,31 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nothing_is_asked_for_whoever_does_not_speak_for_the_trial() {
+        let registry = Registry::start(Door::Token).await;
+        let (entry_points, api) = entry_points(&registry);
+        log_in(&api, &registry).await;
+        for token in [
+            json!(null),
+            json!("00"),
+            json!(tokens().token("other", "tune-b")),
+        ] {
+            let mut pod = pod(&registry.image());
+            pod["metadata"]["annotations"][ANNOTATION_TRIAL_TOKEN] = token;
+            entry_points.give(&mut pod, "default").await;
+            assert!(annotation(&pod).contains("its trial's token"), "{pod:#}");
+            assert_eq!(pod["spec"]["containers"][0].get("command"), None);
+        }
+        assert_eq!(*registry.asked.lock(), Vec::<String>::new());
+    }
+
+    #[tokio::test]
     async fn a_registry_that_says_nothing_holds_up_no_pod_for_long() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let api = Checker::start(None).unwrap();
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let entry_points = EntryPoints::new(api.client.clone(), vec![address.clone()]);
+        let entry_points = EntryPoints::new(api.client.clone(), vec![address.clone()], tokens());
         let image = format!("{address}/x");
         let (a, b) = tokio::join!(given(&entry_points, &image), given(&entry_points, &image));
         assert!(annotation(&a).contains("no answer within 3 s"), "{a:#}");

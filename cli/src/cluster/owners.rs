@@ -2,12 +2,14 @@
 //! trial template. Who owns them is asked of the API, and little of it.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use diwan_api::Trial;
 use diwan_api::metadata::LABEL_TRIAL;
 use diwan_controller::admission::mark::{is_marked, mark_pod};
 use diwan_controller::admission::owner::{Way, way};
+use diwan_db_manager::TrialTokens;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ObjectMeta, TypeMeta};
 use kube::discovery::{Scope, pinned_kind};
@@ -28,6 +30,7 @@ const REMEMBERED: usize = 4_096;
 /// Who owns pods.
 pub(super) struct Owners {
     client: Client,
+    tokens: Arc<TrialTokens>,
     resources: Mutex<HashMap<TypeMeta, ApiResource>>,
     /// Owners that are not a trial's, and when that was learned.
     strangers: Mutex<HashMap<Stranger, Instant>>,
@@ -35,13 +38,22 @@ pub(super) struct Owners {
     refused: Mutex<HashSet<TypeMeta>>,
 }
 
+/// The trial of a pod.
+struct Found {
+    trial: Trial,
+    /// Whether the pod shows the uid of an owner, which only they know who may read objects of the
+    /// namespace: anybody may ask the webhook, but only they get a token.
+    is_shown: bool,
+}
+
 /// Namespace, kind, name and uid.
 type Stranger = (String, String, String, String);
 
 impl Owners {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client, tokens: Arc<TrialTokens>) -> Self {
         Self {
             client,
+            tokens,
             resources: Mutex::default(),
             strangers: Mutex::default(),
             refused: Mutex::default(),
@@ -57,21 +69,34 @@ impl Owners {
             return;
         };
         match timeout(PATIENCE, self.trial_of(&metadata, namespace)).await {
-            Ok(Ok(Some(trial))) => mark_pod(pod, &trial),
+            Ok(Ok(Some(Found { trial, is_shown }))) => {
+                let token = is_shown.then(|| self.tokens.token(namespace, &trial.name_any()));
+                mark_pod(pod, &trial, token);
+            }
             Ok(Ok(None)) => {}
             Ok(Err(error)) => tracing::warn!(namespace, "whose a pod is can't be learned: {error}"),
             Err(_) => tracing::warn!(namespace, "whose a pod is was not learned in time"),
         }
     }
 
-    async fn trial_of(&self, pod: &ObjectMeta, namespace: &str) -> kube::Result<Option<Trial>> {
+    async fn trial_of(&self, pod: &ObjectMeta, namespace: &str) -> kube::Result<Option<Found>> {
+        if let Some(trial) = self.owner_of(pod, namespace).await? {
+            let is_shown = true;
+            return Ok(Some(Found { trial, is_shown }));
+        }
         let label = pod
             .labels
             .as_ref()
             .and_then(|labels| labels.get(LABEL_TRIAL));
-        if let Some(name) = label {
-            return self.trials(namespace).get_opt(name).await;
-        }
+        let Some(name) = label else {
+            return Ok(None);
+        };
+        let trial = self.trials(namespace).get_opt(name).await?;
+        let is_shown = false;
+        Ok(trial.map(|trial| Found { trial, is_shown }))
+    }
+
+    async fn owner_of(&self, pod: &ObjectMeta, namespace: &str) -> kube::Result<Option<Trial>> {
         let mut owners = pod.owner_references.clone().unwrap_or_default();
         owners.retain(|owner| !self.is_stranger(namespace, owner));
         let trial = self.follow(owners.clone(), namespace).await?;
@@ -201,8 +226,14 @@ fn stranger(namespace: &str, owner: &OwnerReference) -> Stranger {
 mod tests {
     use serde_json::json;
 
+    use diwan_api::metadata::ANNOTATION_TRIAL_TOKEN;
+
     use super::super::fake::{Asked, FakeApi};
     use super::*;
+
+    fn tokens() -> Arc<TrialTokens> {
+        Arc::new(TrialTokens::new(b"key"))
+    }
 
     fn owner(api_version: &str, kind: &str, name: &str) -> Value {
         json!({"apiVersion": api_version, "kind": kind, "name": name, "uid": format!("uid-{name}")})
@@ -286,7 +317,7 @@ mod tests {
     #[tokio::test]
     async fn the_way_to_the_trial_is_found_over_several_owners() {
         let api = FakeApi::new(answer);
-        let owners = Owners::new(api.client());
+        let owners = Owners::new(api.client(), tokens());
         let of_job = || pod(&[owner("batch/v1", "Job", "job")]);
         assert_eq!(trial(&owners, of_job()).await.as_deref(), Some("tune-b"));
         let asked = api.asked();
@@ -295,18 +326,29 @@ mod tests {
         assert_eq!(api.asked() - asked, 3, "kinds are known by then");
         let direct = pod(&[owner("kubeflow.org/v1beta1", "Trial", "tune-b")]);
         assert_eq!(trial(&owners, direct).await.as_deref(), Some("tune-b"));
+        let mut shown = of_job();
+        owners.mark(&mut shown, "team").await;
+        let token = &shown["metadata"]["annotations"][ANNOTATION_TRIAL_TOKEN];
+        assert_eq!(*token, tokens().token("team", "tune-b"));
     }
 
     #[tokio::test]
     async fn a_label_without_the_rest_names_the_trial() {
         let api = FakeApi::new(answer);
-        let owners = Owners::new(api.client());
+        let owners = Owners::new(api.client(), tokens());
         let mut labelled = pod(&[]);
         labelled["metadata"]["labels"] = json!({LABEL_TRIAL: "tune-b"});
         assert_eq!(
             trial(&owners, labelled.clone()).await.as_deref(),
             Some("tune-b")
         );
+        owners.mark(&mut labelled, "team").await;
+        let annotations = &labelled["metadata"]["annotations"];
+        assert!(
+            annotations.get(ANNOTATION_TRIAL_TOKEN).is_none(),
+            "names are not secret"
+        );
+        let mut labelled = pod(&[]);
         labelled["metadata"]["labels"] = json!({LABEL_TRIAL: "gone"});
         assert_eq!(trial(&owners, labelled).await, None);
     }
@@ -314,7 +356,7 @@ mod tests {
     #[tokio::test]
     async fn pods_of_others_are_asked_about_once_in_a_while() {
         let api = FakeApi::new(answer);
-        let owners = Owners::new(api.client());
+        let owners = Owners::new(api.client(), tokens());
         for (owner, requests) in [
             (owner("apps/v1", "ReplicaSet", "r"), 0),
             (owner("v1", "Node", "n"), 0),
@@ -345,7 +387,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_not_learned_is_asked_again() {
         let api = FakeApi::new(answer);
-        let owners = Owners::new(api.client());
+        let owners = Owners::new(api.client(), tokens());
         let broken = || pod(&[owner("sets.example/v1", "Hidden", "broken")]);
         assert_eq!(trial(&owners, broken()).await, None);
         let before = api.asked();

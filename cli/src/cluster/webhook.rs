@@ -1,5 +1,9 @@
 //! The webhooks behind HTTPS: of admission, the functions that the embedded API calls, and of
 //! conversion.
+//!
+//! The API server does not say who it is, so whoever reaches the port can ask, with an object of any
+//! namespace. An answer therefore holds nothing that the question does not, but for templates
+//! that are meant for all.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,10 +16,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use diwan_api::crd::CONVERT;
 use diwan_api::trial_template::ConfigMapSource;
+use diwan_api::validation::TemplateText;
 use diwan_controller::admission::Denied;
 use diwan_controller::admission::experiment::mutate_experiment;
 use diwan_controller::admission::injection::{Injection, inject};
-use diwan_db_manager::TrialTokens;
 use kube::Client;
 use rustls::ServerConfig;
 use serde_json::{Value, json};
@@ -27,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::algorithms::Collectors;
 use super::authority::Certificate;
-use super::conversion;
+use super::conversion::{self, ConfigMapText};
 use super::entry_points::EntryPoints;
 use super::owners::Owners;
 use crate::port::rules::Rules;
@@ -57,8 +61,6 @@ pub(super) struct Webhooks {
     pub(super) entry_points: Arc<EntryPoints>,
     /// Whose pods are that don't say it.
     pub(super) owners: Arc<Owners>,
-    /// With which trials report.
-    pub(super) tokens: Arc<TrialTokens>,
 }
 
 impl Webhooks {
@@ -86,11 +88,13 @@ impl Webhooks {
     }
 
     /// The text that `spec.trialTemplate.configMap` refers to.
-    async fn template(&self, experiment: &Value) -> Option<String> {
+    async fn template(&self, experiment: &Value) -> Option<ConfigMapText> {
         let source = experiment.pointer("/spec/trialTemplate/configMap")?;
         let source: ConfigMapSource = serde_json::from_value(source.clone()).ok()?;
         let text = conversion::config_map_text(&self.client, &source);
-        text.await.ok()?
+        let text = text.await.ok()??;
+        let is_own = experiment["metadata"]["namespace"] == *source.config_map_namespace;
+        (text.is_for_all || is_own).then_some(text)
     }
 }
 
@@ -110,14 +114,22 @@ async fn validate_an_experiment(State(app): App, Json(review): Json<Value>) -> J
     let old = Some(&request["oldObject"]).filter(|old| !old.is_null());
     let checked = app
         .rules
-        .check(&request["object"], old, template.as_deref());
+        .check(&request["object"], old, known(template.as_ref()));
     Json(answer(&review, checked.map(|()| Vec::new())))
+}
+
+/// Errors quote a template: that of a namespace is not for everybody who says he writes there.
+fn known(template: Option<&ConfigMapText>) -> TemplateText<'_> {
+    match template {
+        Some(template) if template.is_for_all => TemplateText::Known(&template.text),
+        Some(_) => TemplateText::Withheld,
+        None => TemplateText::Missing,
+    }
 }
 
 async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value> {
     let before = &review["request"]["object"];
     let mut after = before.clone();
-    let token = |namespace: &str, trial: &str| app.tokens.token(namespace, trial);
     let namespace = review["request"]["namespace"].as_str().unwrap_or_default();
     app.owners.mark(&mut after, namespace).await;
     app.entry_points.give(&mut after, namespace).await;
@@ -125,7 +137,7 @@ async fn mutate_a_pod(State(app): App, Json(review): Json<Value>) -> Json<Value>
         collectors: app.collectors.read().clone(),
         ..app.injection.clone()
     };
-    inject(&mut after, namespace, &injection, Some(&token));
+    inject(&mut after, namespace, &injection);
     Json(answer(&review, Ok(patch(before, &after))))
 }
 
@@ -248,11 +260,32 @@ impl axum::serve::Listener for TlsListener {
 
 #[cfg(test)]
 mod tests {
-    use diwan_api::metadata::ANNOTATION_METRICS_COLLECTOR;
+    use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, ANNOTATION_TRIAL_TOKEN};
+    use diwan_db_manager::TrialTokens;
 
+    use super::super::fake::FakeApi;
     use super::super::registry::tests::{Door, Registry};
     use super::*;
     use crate::control_plane::Checker;
+
+    fn webhooks(client: Client, insecure: Vec<String>, tokens: Arc<TrialTokens>) -> Arc<Webhooks> {
+        Arc::new(Webhooks {
+            client: client.clone(),
+            rules: Rules {
+                suggesters: Arc::default(),
+                early_stoppers: Arc::default(),
+            },
+            injection: Injection {
+                image: "diwan:1".to_owned(),
+                pull_policy: "IfNotPresent".to_owned(),
+                db_manager: "db:6789".to_owned(),
+                collectors: Vec::new(),
+            },
+            collectors: Collectors::default(),
+            entry_points: Arc::new(EntryPoints::new(client.clone(), insecure, tokens.clone())),
+            owners: Arc::new(Owners::new(client, tokens)),
+        })
+    }
 
     #[test]
     fn a_patch_holds_what_changed() {
@@ -272,34 +305,22 @@ mod tests {
         let registry = Registry::start(Door::Open).await;
         let _ = rustls::crypto::ring::default_provider().install_default();
         let api = Checker::start(None).unwrap();
+        let tokens = Arc::new(TrialTokens::new(b"key"));
         let insecure = vec![registry.address.clone()];
-        let app = Webhooks {
-            client: api.client.clone(),
-            rules: Rules {
-                suggesters: Arc::default(),
-                early_stoppers: Arc::default(),
-            },
-            injection: Injection {
-                image: "diwan:1".to_owned(),
-                pull_policy: "IfNotPresent".to_owned(),
-                db_manager: "db:6789".to_owned(),
-                collectors: Vec::new(),
-            },
-            collectors: Collectors::default(),
-            entry_points: Arc::new(EntryPoints::new(api.client.clone(), insecure)),
-            owners: Arc::new(Owners::new(api.client.clone())),
-            tokens: Arc::new(TrialTokens::new(b"key")),
-        };
+        let app = webhooks(api.client.clone(), insecure, tokens.clone());
         let plan = json!({
             "trial": "tune-b", "namespace": "team", "primaryContainer": "main",
             "objective": "loss", "objectiveType": "minimize", "spec": {},
         });
         let pod = json!({
-            "metadata": {"annotations": {ANNOTATION_METRICS_COLLECTOR: plan.to_string()}},
+            "metadata": {"annotations": {
+                ANNOTATION_METRICS_COLLECTOR: plan.to_string(),
+                ANNOTATION_TRIAL_TOKEN: tokens.token("team", "tune-b"),
+            }},
             "spec": {"containers": [{"name": "main", "image": registry.image()}]},
         });
         let review = json!({"request": {"uid": "u", "namespace": "team", "object": pod}});
-        let Json(answer) = mutate_a_pod(State(Arc::new(app)), Json(review)).await;
+        let Json(answer) = mutate_a_pod(State(app), Json(review)).await;
         let patch = answer["response"]["patch"].as_str().unwrap();
         let patch: Value = serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
         let is_spec = |change: &&Value| change["path"] == "/spec";
@@ -308,6 +329,52 @@ mod tests {
         let command: Vec<_> = main["command"].as_array().unwrap().iter().collect();
         assert_eq!(command[command.len() - 3..], ["--", "python3", "train.py"]);
         assert_eq!(main["args"], json!(["-v"]));
+    }
+
+    #[tokio::test]
+    async fn a_template_is_quoted_only_when_it_is_for_all() {
+        let said = async |label: &'static str, namespace: &str| {
+            let api = FakeApi::new(move |asked| {
+                assert_eq!(asked.path, "/api/v1/namespaces/team/configmaps/templates");
+                let labels = json!({"katib.kubeflow.org/component": label});
+                let metadata = json!({"name": "templates", "labels": labels});
+                (200, json!({"metadata": metadata, "data": {"job": "a: ["}}))
+            });
+            let reference = json!({
+                "configMapName": "templates", "configMapNamespace": "team", "templatePath": "job",
+            });
+            let experiment = json!({
+                "metadata": {"name": "e", "namespace": namespace},
+                "spec": {"trialTemplate": {
+                    "configMap": reference, "trialParameters": [{"name": "x", "reference": "x"}],
+                }},
+            });
+            let review = json!({"request": {"uid": "u", "object": experiment}});
+            let tokens = Arc::new(TrialTokens::new(b"key"));
+            let app = webhooks(api.client(), Vec::new(), tokens);
+            let Json(answer) = validate_an_experiment(State(app), Json(review)).await;
+            answer.to_string()
+        };
+        let (quotes, misses) = ("neither YAML nor JSON", "there is no ConfigMap");
+        for (label, namespace, is_quoted, is_missed) in [
+            ("trial-templates", "other", true, false),
+            ("trial-templates", "team", true, false),
+            ("", "team", false, false),
+            ("", "other", false, true),
+        ] {
+            let said = said(label, namespace).await;
+            assert!(said.contains("spec.objective"), "{said}");
+            assert_eq!(
+                said.contains(quotes),
+                is_quoted,
+                "{label} {namespace}: {said}"
+            );
+            assert_eq!(
+                said.contains(misses),
+                is_missed,
+                "{label} {namespace}: {said}"
+            );
+        }
     }
 
     #[test]

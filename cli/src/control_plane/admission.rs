@@ -1,14 +1,13 @@
 //! Admission of the embedded API: the functions that a cluster's webhooks call, too.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
+use diwan_api::metadata::{LABEL_COMPONENT, TRIAL_TEMPLATES};
 use diwan_api::trial_template::ConfigMapSource;
+use diwan_api::validation::TemplateText;
 use diwan_controller::admission::Denied;
 use diwan_controller::admission::experiment::mutate_experiment;
 use diwan_controller::admission::pod::mutate_pod;
 use diwan_controller::admission::trial::{validate_suggestion, validate_trial};
-use diwan_db_manager::TrialTokens;
 use diwan_embedded::{Admission, Api, Operation, Resource, Status, resource};
 use serde_json::Value;
 
@@ -20,8 +19,6 @@ pub(super) struct Admitter {
     pub(super) api: Api,
     /// What is asked of experiments.
     pub(super) rules: Rules,
-    /// With which trials report.
-    pub(super) tokens: Arc<TrialTokens>,
 }
 
 #[async_trait]
@@ -37,15 +34,15 @@ impl Admission for Admitter {
         let checked = match resource.kind {
             "Experiment" => {
                 let template = self.template(new);
+                let template = template.as_deref();
+                let template = template.map_or(TemplateText::Missing, TemplateText::Known);
                 let rules = &self.rules;
-                mutate_experiment(new, creating)
-                    .and_then(|()| rules.check(new, old, template.as_deref()))
+                mutate_experiment(new, creating).and_then(|()| rules.check(new, old, template))
             }
             "Trial" => validate_trial(new, old),
             "Suggestion" => validate_suggestion(new),
             "Pod" if creating => {
-                let token = |namespace: &str, trial: &str| self.tokens.token(namespace, trial);
-                mutate_pod(new, Some(&token));
+                mutate_pod(new);
                 Ok(())
             }
             _ => Ok(()),
@@ -55,7 +52,7 @@ impl Admission for Admitter {
 }
 
 impl Admitter {
-    /// The text that `spec.trialTemplate.configMap` refers to.
+    /// The text that `spec.trialTemplate.configMap` refers to, if the experiment may use it.
     fn template(&self, experiment: &Value) -> Option<String> {
         let source = experiment.pointer("/spec/trialTemplate/configMap")?;
         let source: ConfigMapSource = serde_json::from_value(source.clone()).ok()?;
@@ -63,6 +60,10 @@ impl Admitter {
         let map = self
             .api
             .get(&resource::CONFIG_MAPS, namespace, &source.config_map_name)?;
+        let is_for_all = map["metadata"]["labels"][LABEL_COMPONENT] == TRIAL_TEMPLATES;
+        if experiment["metadata"]["namespace"] != **namespace && !is_for_all {
+            return None;
+        }
         Some(
             map.get("data")?
                 .get(&source.template_path)?

@@ -37,7 +37,6 @@ impl Base {
                 suggesters: Arc::clone(&suggesters),
                 early_stoppers: Arc::clone(&early_stoppers),
             },
-            tokens: Arc::clone(&tokens),
         };
         api.set_admission(Arc::new(admitter));
         let client = Client::new(diwan_embedded::service(api.clone()), "default");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use diwan_api::validation::ValidationContext;
+use diwan_api::validation::{TemplateText, ValidationContext};
 use diwan_controller::admission::Denied;
 use diwan_controller::admission::experiment::validate_experiment;
 use diwan_suggestion::{EarlyStoppers, Suggesters};
@@ -18,12 +18,12 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// Checks an experiment; `template` is the text that `spec.trialTemplate.configMap` refers to.
+    /// Checks an experiment; `template` is what is known of the text that `spec.trialTemplate.configMap` refers to.
     pub(crate) fn check(
         &self,
         new: &Value,
         old: Option<&Value>,
-        template: Option<&str>,
+        template: TemplateText<'_>,
     ) -> Result<(), Denied> {
         let names = self.suggesters.names();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use super::injection::{ANNOTATION_NOT_COLLECTED, annotate, collector_name};
-use super::pod::{entries, is_primary, plan, primary_container};
+use super::pod::{entries, is_primary, plan, primary_container, token};
 
 /// What an image runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,10 @@ pub struct ImageProgram {
 /// The image to ask for its program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
+    /// The trial that the pod names.
+    pub trial: String,
+    /// The trial's token, as the pod shows it; empty when it shows none.
+    pub token: String,
     /// The image, as the container names it.
     pub image: String,
     /// The Secrets with which it is pulled. Those of the pod's service account are among them: the
@@ -36,6 +40,8 @@ pub fn wanted(pod: &Value, namespace: &str) -> Option<Wanted> {
     }
     let names = entries(spec, "imagePullSecrets").filter_map(|secret| secret["name"].as_str());
     Some(Wanted {
+        trial: plan.trial,
+        token: token(pod).unwrap_or_default().to_owned(),
         image: container["image"].as_str()?.to_owned(),
         pull_secrets: names.map(str::to_owned).collect(),
     })
@@ -86,7 +92,7 @@ fn words(words: &[String]) -> Vec<Value> {
 
 #[cfg(test)]
 mod tests {
-    use diwan_api::metadata::ANNOTATION_METRICS_COLLECTOR;
+    use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, ANNOTATION_TRIAL_TOKEN};
 
     use super::*;
 
@@ -101,7 +107,9 @@ mod tests {
             .unwrap()
             .extend(container.as_object().unwrap().clone());
         json!({
-            "metadata": {"annotations": {ANNOTATION_METRICS_COLLECTOR: plan.to_string()}},
+            "metadata": {"annotations": {
+                ANNOTATION_METRICS_COLLECTOR: plan.to_string(), ANNOTATION_TRIAL_TOKEN: "secret",
+            }},
             "spec": {
                 "containers": [{"name": "side", "image": "other"}, main],
                 "imagePullSecrets": [{"name": "a"}, {"name": "b"}],
@@ -113,6 +121,8 @@ mod tests {
     fn only_a_container_that_names_no_program_is_asked_about() {
         let asked = wanted(&pod("StdOut", &json!({"args": ["x"]})), "team");
         let expected = Wanted {
+            trial: "tune-b".to_owned(),
+            token: "secret".to_owned(),
             image: "train:1".to_owned(),
             pull_secrets: vec!["a".to_owned(), "b".to_owned()],
         };

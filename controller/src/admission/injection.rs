@@ -21,8 +21,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Map, Value, json};
 
 use super::pod::{
-    MakeToken, VOLUME, add_named, entries, is_primary, metrics_folder, mutate_pod, plan,
-    primary_container, variables,
+    VOLUME, add_named, entries, is_primary, metrics_folder, mutate_pod, plan, primary_container,
+    token, variables,
 };
 
 pub(crate) use collector::is_negative;
@@ -58,23 +58,19 @@ impl Injection {
 
 /// Prepares a pod of a trial as [`mutate_pod`] does, and puts the collector into it. Doing so twice
 /// changes nothing. A pod of another namespace than the trial's is left as it is: anybody may write
-/// a trial's name on a pod, but not its token.
-pub fn inject(
-    pod: &mut Value,
-    namespace: &str,
-    injection: &Injection,
-    make_token: Option<MakeToken<'_>>,
-) {
+/// a trial's name on a pod.
+pub fn inject(pod: &mut Value, namespace: &str, injection: &Injection) {
     if plan(pod).is_some_and(|plan| plan.namespace != namespace) {
         return;
     }
-    mutate_pod(pod, make_token);
+    mutate_pod(pod);
     let Some(mut plan) = plan(pod).filter(|_| is_primary(pod)) else {
         return;
     };
     let Some(name) = collector_name(plan.spec.kind()) else {
         return;
     };
+    let token = token(pod).map(str::to_owned);
     let is_there = |spec: &Map<String, Value>| {
         entries(spec, "containers").any(|container| container["name"] == name)
     };
@@ -86,6 +82,7 @@ pub fn inject(
         return;
     }
     let source = Source::of(&plan);
+    let variables = variables(&plan, token.as_deref());
     let Some(container) = primary_container(spec, &plan.primary_container) else {
         return;
     };
@@ -115,7 +112,6 @@ pub fn inject(
     let shared = mount_at(container, &source.folder);
     let is_ours = shared.as_ref().is_some_and(|mount| mount["name"] == VOLUME);
     let main = plan.primary_container.clone();
-    let variables = variables(&plan, make_token);
     let collector = collector::container(name, &plan, &source, form, shared, injection, variables);
     if let Some(containers) = spec.get_mut("containers").and_then(Value::as_array_mut) {
         containers.insert(0, collector);

@@ -1,7 +1,9 @@
 //! What the pods of a trial carry: by it they are known as the trial's, and what is to be collected
 //! from them.
 
-use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, LABEL_EXPERIMENT, LABEL_TRIAL};
+use diwan_api::metadata::{
+    ANNOTATION_METRICS_COLLECTOR, ANNOTATION_TRIAL_TOKEN, LABEL_EXPERIMENT, LABEL_TRIAL,
+};
 use diwan_api::metrics_collector::CollectorPlan;
 use diwan_api::{ObjectiveType, Trial};
 use kube::ResourceExt;
@@ -16,9 +18,9 @@ pub fn is_marked(pod: &Value) -> bool {
 }
 
 /// Marks a pod as this trial's.
-pub fn mark_pod(pod: &mut Value, trial: &Trial) {
+pub fn mark_pod(pod: &mut Value, trial: &Trial, token: Option<String>) {
     if let Some(pod) = pod.as_object_mut() {
-        Mark::of(trial).put_on(pod);
+        Mark::of(trial, token).put_on(pod);
     }
 }
 
@@ -29,13 +31,14 @@ pub(crate) struct Mark {
 }
 
 impl Mark {
-    pub(crate) fn of(trial: &Trial) -> Self {
+    pub(crate) fn of(trial: &Trial, token: Option<String>) -> Self {
         let mut labels = vec![(LABEL_TRIAL.to_owned(), trial.name_any())];
         if let Some(experiment) = trial.labels().get(LABEL_EXPERIMENT) {
             labels.push((LABEL_EXPERIMENT.to_owned(), experiment.clone()));
         }
         let plan = serde_json::to_string(&collector_plan(trial)).unwrap_or_default();
         let mut annotations = vec![(ANNOTATION_METRICS_COLLECTOR.to_owned(), plan)];
+        annotations.extend(token.map(|token| (ANNOTATION_TRIAL_TOKEN.to_owned(), token)));
         if !trial.spec.primary_pod_labels.is_empty() {
             let primary = serde_json::to_string(&trial.spec.primary_pod_labels);
             let primary = primary.unwrap_or_default();
@@ -125,7 +128,7 @@ mod tests {
             "spec": {"containers": []},
         });
         assert!(!is_marked(&pod));
-        mark_pod(&mut pod, &trial);
+        mark_pod(&mut pod, &trial, None);
         assert!(is_marked(&pod));
         let labels = json!({
             "a": "b", LABEL_TRIAL: "tune-b", LABEL_EXPERIMENT: "tune",

@@ -3,7 +3,8 @@
 
 use diwan_api::CollectorKind;
 use diwan_api::metadata::{
-    ANNOTATION_METRICS_COLLECTOR, ENV_TRIAL_NAME, ENV_TRIAL_NAMESPACE, ENV_TRIAL_TOKEN,
+    ANNOTATION_METRICS_COLLECTOR, ANNOTATION_TRIAL_TOKEN, ENV_TRIAL_NAME, ENV_TRIAL_NAMESPACE,
+    ENV_TRIAL_TOKEN,
 };
 use diwan_api::metrics_collector::CollectorPlan;
 use serde_json::{Map, Value, json};
@@ -14,12 +15,9 @@ pub const ANNOTATION_PRIMARY_POD_LABELS: &str = "diwan.dev/primary-pod-labels";
 /// The volume in which the metrics file lies.
 pub(super) const VOLUME: &str = "metrics-volume";
 
-/// Makes the token of a trial of a namespace.
-pub type MakeToken<'a> = &'a dyn Fn(&str, &str) -> String;
-
 /// Prepares a pod of a trial; any other is left as it is, and so is what can't be read. Doing so
 /// twice changes nothing.
-pub fn mutate_pod(pod: &mut Value, make_token: Option<MakeToken<'_>>) {
+pub fn mutate_pod(pod: &mut Value) {
     let Some(plan) = plan(pod) else { return };
     if !is_primary(pod) {
         // Nothing is to be collected from it.
@@ -28,6 +26,7 @@ pub fn mutate_pod(pod: &mut Value, make_token: Option<MakeToken<'_>>) {
             annotations.remove(ANNOTATION_METRICS_COLLECTOR);
         }
     }
+    let variables = variables(&plan, token(pod));
     let folder = metrics_folder(&plan).filter(|_| is_primary(pod));
     let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else {
         return;
@@ -35,7 +34,6 @@ pub fn mutate_pod(pod: &mut Value, make_token: Option<MakeToken<'_>>) {
     let Some(container) = primary_container(spec, &plan.primary_container) else {
         return;
     };
-    let variables = variables(&plan, make_token);
     for variable in &variables {
         add_named(container, "env", variable.clone());
     }
@@ -63,13 +61,12 @@ pub fn mutate_pod(pod: &mut Value, make_token: Option<MakeToken<'_>>) {
 }
 
 /// What tells a container of which trial it is.
-pub(super) fn variables(plan: &CollectorPlan, make_token: Option<MakeToken<'_>>) -> Vec<Value> {
+pub(super) fn variables(plan: &CollectorPlan, token: Option<&str>) -> Vec<Value> {
     let variable = |name: &str, value: &str| json!({"name": name, "value": value});
     let mut variables = vec![variable(ENV_TRIAL_NAME, &plan.trial)];
-    if let Some(make_token) = make_token {
-        let token = make_token(&plan.namespace, &plan.trial);
+    if let Some(token) = token {
         variables.push(variable(ENV_TRIAL_NAMESPACE, &plan.namespace));
-        variables.push(variable(ENV_TRIAL_TOKEN, &token));
+        variables.push(variable(ENV_TRIAL_TOKEN, token));
     }
     variables
 }
@@ -105,6 +102,11 @@ fn annotation<'a>(pod: &'a Value, name: &str) -> Option<&'a str> {
 
 pub(super) fn plan(pod: &Value) -> Option<CollectorPlan> {
     serde_json::from_str(annotation(pod, ANNOTATION_METRICS_COLLECTOR)?).ok()
+}
+
+/// The token that the trial controller wrote on the pod.
+pub(super) fn token(pod: &Value) -> Option<&str> {
+    annotation(pod, ANNOTATION_TRIAL_TOKEN)
 }
 
 /// Whether the pod has all labels of a primary pod.
@@ -193,7 +195,7 @@ mod tests {
     #[test]
     fn the_primary_container_learns_the_trial_s_name() {
         let mut pod = pod(json!({"collector": {"kind": "StdOut"}}));
-        mutate_pod(&mut pod, None);
+        mutate_pod(&mut pod);
         let containers = &pod["spec"]["containers"];
         assert_eq!(containers[0], json!({"name": "side"}));
         let env = json!([{"name": "KATIB_TRIAL_NAME", "value": "tune-b"}]);
@@ -206,15 +208,15 @@ mod tests {
         let mut pod = pod(json!({
             "collector": {"kind": "Custom", "customCollector": {"name": "mine", "image": "i"}},
         }));
-        let make_token = |namespace: &str, trial: &str| format!("{namespace}+{trial}");
-        mutate_pod(&mut pod, Some(&make_token));
+        pod["metadata"]["annotations"][ANNOTATION_TRIAL_TOKEN] = json!("secret");
+        mutate_pod(&mut pod);
         let containers = &pod["spec"]["containers"];
         assert_eq!(containers[0], json!({"name": "side"}));
         for container in [&containers[1], &containers[2]] {
             let env = json!([
                 {"name": "KATIB_TRIAL_NAME", "value": "tune-b"},
                 {"name": "DIWAN_TRIAL_NAMESPACE", "value": "team"},
-                {"name": "DIWAN_TRIAL_TOKEN", "value": "team+tune-b"},
+                {"name": "DIWAN_TRIAL_TOKEN", "value": "secret"},
             ]);
             assert_eq!(container["env"], env, "{container}");
         }
@@ -223,13 +225,13 @@ mod tests {
     #[test]
     fn the_folder_of_the_metrics_file_is_a_volume() {
         let mut once = pod(file("/var/log/katib/metrics.log"));
-        mutate_pod(&mut once, None);
+        mutate_pod(&mut once);
         let mount = json!([{"name": "metrics-volume", "mountPath": "/var/log/katib"}]);
         assert_eq!(once["spec"]["containers"][1]["volumeMounts"], mount);
         let volumes = json!([{"name": "metrics-volume", "emptyDir": {}}]);
         assert_eq!(once["spec"]["volumes"], volumes);
         let mut twice = once.clone();
-        mutate_pod(&mut twice, None);
+        mutate_pod(&mut twice);
         assert_eq!(once, twice);
     }
 
@@ -239,7 +241,7 @@ mod tests {
             "collector": {"kind": "Custom", "customCollector": {"name": "mine", "image": "i"}},
             "source": {"fileSystemPath": {"path": "/data/run.log", "kind": "File"}}
         }));
-        mutate_pod(&mut once, None);
+        mutate_pod(&mut once);
         let mount = json!([{"name": "metrics-volume", "mountPath": "/data"}]);
         let env = json!([{"name": "KATIB_TRIAL_NAME", "value": "tune-b"}]);
         let containers = once["spec"]["containers"].as_array().unwrap();
@@ -250,7 +252,7 @@ mod tests {
             json!({"name": "mine", "image": "i", "env": env, "volumeMounts": mount})
         );
         let mut twice = once.clone();
-        mutate_pod(&mut twice, None);
+        mutate_pod(&mut twice);
         assert_eq!(once, twice);
     }
 
@@ -259,7 +261,7 @@ mod tests {
         let mut pod = pod(file("/data/metrics.log"));
         pod["spec"]["containers"][1]["volumeMounts"] =
             json!([{"name": "mine", "mountPath": "/data/"}]);
-        mutate_pod(&mut pod, None);
+        mutate_pod(&mut pod);
         assert_eq!(pod["spec"].get("volumes"), None);
     }
 
@@ -268,7 +270,7 @@ mod tests {
         let mut pod = pod(file("/data/metrics.log"));
         pod["metadata"]["annotations"][ANNOTATION_PRIMARY_POD_LABELS] =
             json!(r#"{"role": "master"}"#);
-        mutate_pod(&mut pod, None);
+        mutate_pod(&mut pod);
         assert_eq!(
             pod["metadata"]["annotations"].get(ANNOTATION_METRICS_COLLECTOR),
             None
@@ -281,7 +283,7 @@ mod tests {
     fn other_pods_are_left_alone() {
         let mut pod = json!({"spec": {"containers": [{"name": "main"}]}});
         let before = pod.clone();
-        mutate_pod(&mut pod, None);
+        mutate_pod(&mut pod);
         assert_eq!(pod, before);
     }
 }

@@ -3,8 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use diwan_api::metadata::{ANNOTATION_SUGGESTION, FINALIZER_TRIAL, LABEL_EXPERIMENT};
+use diwan_api::metadata::{
+    ANNOTATION_SUGGESTION, FINALIZER_TRIAL, LABEL_COMPONENT, LABEL_EXPERIMENT, TRIAL_TEMPLATES,
+};
 use diwan_api::template::{Template, TemplateError, TemplateSource, TrialMeta};
+use diwan_api::trial_template::is_for_all;
 use diwan_api::{ConfigMapSource, Experiment, Trial, TrialAssignment, TrialTemplate};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -29,6 +32,11 @@ pub(super) enum Error {
     ConfigMap { name: Key, source: kube::Error },
     #[error("the trial template can't be read: ConfigMap {0} has no key {1:?}")]
     NoSuchKey(Key, String),
+    #[error(
+        "the trial template can't be read: ConfigMap {0} is another namespace's, without the label \
+         {LABEL_COMPONENT}: {TRIAL_TEMPLATES}"
+    )]
+    NotForAll(Key),
     #[error("trial {trial} can't be created: {}", text(source))]
     Api { trial: String, source: kube::Error },
     #[error("trial {0} can't be created: the name is taken by another experiment's trial")]
@@ -40,7 +48,9 @@ impl Error {
     pub(super) fn is_final(&self) -> bool {
         match self {
             Self::NoTemplate | Self::Template(_) => true,
-            Self::ConfigMap { .. } | Self::NoSuchKey(..) | Self::Taken(_) => false,
+            Self::ConfigMap { .. } | Self::NoSuchKey(..) | Self::NotForAll(_) | Self::Taken(_) => {
+                false
+            }
             Self::Api { source, .. } => is_refused(source),
         }
     }
@@ -105,6 +115,9 @@ async fn config_map(world: &World, key: &Key, source: &ConfigMapSource) -> Resul
         Ok(map) => map,
         Err(source) => return Err(Error::ConfigMap { name, source }),
     };
+    if *namespace != key.namespace && !is_for_all(map.metadata.labels.as_ref()) {
+        return Err(Error::NotForAll(name));
+    }
     let text = map.data.unwrap_or_default().remove(&source.template_path);
     text.ok_or_else(|| Error::NoSuchKey(name, source.template_path.clone()))
 }

@@ -28,6 +28,9 @@ impl Controller {
     pub(super) async fn kind(&self, trial: &Trial) -> Result<Arc<Kind>, Error> {
         let types = run_object::types(trial)
             .ok_or_else(|| Error::Never("runSpec has no apiVersion and kind".to_owned()))?;
+        if let Some(refusal) = run_object::refusal(&types) {
+            return Err(Error::Never(refusal));
+        }
         let name = format!("{} of {}", types.kind, types.api_version);
         let not_served = || Error::NotServed(format!("the API does not serve the kind {name}"));
         let kind = self
@@ -54,7 +57,9 @@ impl Controller {
 
     /// Creates the run, and writes at the same time that it runs.
     pub(super) async fn start(&self, pass: &Pass<'_>) -> Result<Outcome, Error> {
-        let object = run_object::run_object(pass.trial).map_err(Error::Never)?;
+        let make_token = self.world.ports.make_token.as_ref();
+        let token = make_token.map(|make| make(&pass.key.namespace, &pass.key.name));
+        let object = run_object::run_object(pass.trial, token).map_err(Error::Never)?;
         let said = pass
             .trial
             .status

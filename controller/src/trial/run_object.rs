@@ -18,14 +18,31 @@ pub(super) fn types(trial: &Trial) -> Option<TypeMeta> {
     })
 }
 
+/// Why objects of a type can't run trials, if so. The controller makes roles, volumes and more for
+/// services of algorithms; whoever may write an experiment is not to get them made by it.
+pub(super) fn refusal(types: &TypeMeta) -> Option<String> {
+    let group = types.api_version.rsplit_once('/').map(|(group, _)| group);
+    let runs = match group {
+        None => types.kind == "Pod",
+        Some(group) => group != "rbac.authorization.k8s.io",
+    };
+    let TypeMeta { api_version, kind } = types;
+    (!runs).then(|| {
+        format!(
+            "{kind} of {api_version} can't run a trial: use a Job or another kind that runs pods"
+        )
+    })
+}
+
 /// The object that runs the trial: owned by it, and each pod template in it marked with the
-/// trial's labels and with what is to be collected from the pod.
-pub(super) fn run_object(trial: &Trial) -> Result<DynamicObject, String> {
+/// trial's labels, with what is to be collected from the pod, and with the trial's token. The token
+/// stands here and is not made by who looks at pods: that one can't tell who asks it.
+pub(super) fn run_object(trial: &Trial, token: Option<String>) -> Result<DynamicObject, String> {
     let types = types(trial).ok_or("runSpec has no apiVersion and kind")?;
     let mut run = trial.spec.run_spec.clone().unwrap_or_default();
     run.remove("apiVersion");
     run.remove("kind");
-    let mark = Mark::of(trial);
+    let mark = Mark::of(trial, token);
     if types.kind == "Pod" && types.api_version == "v1" {
         mark.put_on(&mut run);
     }
@@ -54,7 +71,9 @@ pub(super) fn run_object(trial: &Trial) -> Result<DynamicObject, String> {
 
 #[cfg(test)]
 mod tests {
-    use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, LABEL_EXPERIMENT, LABEL_TRIAL};
+    use diwan_api::metadata::{
+        ANNOTATION_METRICS_COLLECTOR, ANNOTATION_TRIAL_TOKEN, LABEL_EXPERIMENT, LABEL_TRIAL,
+    };
     use diwan_api::metrics_collector::CollectorPlan;
 
     use super::*;
@@ -83,7 +102,7 @@ mod tests {
         let run = json!({
             "apiVersion": "batch/v1", "kind": "Job", "spec": {"template": template()}
         });
-        let object = run_object(&trial(&run)).unwrap();
+        let object = run_object(&trial(&run), None).unwrap();
         let owner = &object.owner_references()[0];
         assert_eq!(
             (owner.kind.as_str(), owner.controller),
@@ -112,10 +131,12 @@ mod tests {
                 "Master": {"template": template()}, "Worker": {"template": template()}
             }
         }});
-        let object = run_object(&trial(&run)).unwrap();
+        let object = run_object(&trial(&run), Some("secret".to_owned())).unwrap();
         for replica in ["Master", "Worker"] {
             let template = &object.data["spec"]["pytorchReplicaSpecs"][replica]["template"];
-            assert_eq!(template["metadata"]["labels"][LABEL_TRIAL], "tune-b");
+            let metadata = &template["metadata"];
+            assert_eq!(metadata["labels"][LABEL_TRIAL], "tune-b");
+            assert_eq!(metadata["annotations"][ANNOTATION_TRIAL_TOKEN], "secret");
         }
     }
 
@@ -124,7 +145,7 @@ mod tests {
         let run = json!({
             "apiVersion": "v1", "kind": "Pod", "spec": {"containers": [{"name": "main"}]}
         });
-        let object = run_object(&trial(&run)).unwrap();
+        let object = run_object(&trial(&run), None).unwrap();
         assert!(
             object
                 .annotations()
@@ -133,9 +154,28 @@ mod tests {
     }
 
     #[test]
+    fn roles_and_volumes_run_no_trials() {
+        let types = |api_version: &str, kind: &str| TypeMeta {
+            api_version: api_version.to_owned(),
+            kind: kind.to_owned(),
+        };
+        for (api_version, kind, runs) in [
+            ("v1", "Pod", true),
+            ("batch/v1", "Job", true),
+            ("kubeflow.org/v1", "PyTorchJob", true),
+            ("v1", "PersistentVolume", false),
+            ("v1", "ServiceAccount", false),
+            ("rbac.authorization.k8s.io/v1", "RoleBinding", false),
+        ] {
+            let refusal = refusal(&types(api_version, kind));
+            assert_eq!(refusal.is_none(), runs, "{refusal:?}");
+        }
+    }
+
+    #[test]
     fn a_run_without_a_type_is_refused() {
         assert_eq!(
-            run_object(&trial(&json!({}))).unwrap_err(),
+            run_object(&trial(&json!({})), None).unwrap_err(),
             "runSpec has no apiVersion and kind"
         );
     }

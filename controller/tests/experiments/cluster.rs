@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use diwan_api::validation::ValidationContext;
+use diwan_api::validation::{TemplateText, ValidationContext};
 use diwan_api::{
     Comparison, EarlyStoppingRule, Experiment, MetricLog, ObjectiveSpec, ParameterAssignment,
     Trial, TrialAssignment,
@@ -171,7 +171,7 @@ impl Admission for Admitted {
     ) -> Result<(), Status> {
         let text = new
             .pointer("/spec/trialTemplate/configMap")
-            .map(|_| TEMPLATE);
+            .map_or(TemplateText::Missing, |_| TemplateText::Known(TEMPLATE));
         let known = ValidationContext {
             algorithms: &["counting"],
             early_stopping: &["fixed"],

@@ -5,6 +5,7 @@
 mod cluster;
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use diwan_api::experiment::condition_type;
 use diwan_api::metadata::{LABEL_EXPERIMENT, LABEL_TRIAL};
@@ -14,7 +15,7 @@ use diwan_api::{
 };
 use diwan_controller::Observations;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, ResourceExt};
@@ -623,6 +624,28 @@ async fn a_template_may_lie_in_a_config_map() {
     let map = serde_json::from_value(map).unwrap();
     maps.create(&PostParams::default(), &map).await.unwrap();
     cluster.apply(&tune).await;
+    // It is another namespace's, and not said to be for all.
+    let why = "without the label katib.kubeflow.org/component: trial-templates";
+    let events: Api<Event> = cluster.api(NAMESPACE);
+    let is_told = async || {
+        let events = events.list(&ListParams::default()).await.unwrap();
+        events
+            .iter()
+            .any(|event| event.message.as_ref().is_some_and(|m| m.contains(why)))
+    };
+    for wait in 0.. {
+        if is_told().await {
+            break;
+        }
+        assert!(wait < 100, "nothing is said");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let label = json!({"metadata": {"labels": {
+        "katib.kubeflow.org/component": "trial-templates",
+    }}});
+    let label = Patch::Merge(label);
+    let params = PatchParams::default();
+    maps.patch("templates", &params, &label).await.unwrap();
     let done = cluster
         .wait::<Experiment>(NAMESPACE, "tune", is_completed)
         .await;

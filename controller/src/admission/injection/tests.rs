@@ -1,4 +1,4 @@
-use diwan_api::metadata::ANNOTATION_METRICS_COLLECTOR;
+use diwan_api::metadata::{ANNOTATION_METRICS_COLLECTOR, ANNOTATION_TRIAL_TOKEN};
 
 use super::*;
 
@@ -9,7 +9,9 @@ fn pod(collector: &Value, command: &Value) -> Value {
         "stopRules": [{"name": "loss", "value": "1", "comparison": "greater", "startStep": 1}],
     });
     json!({
-        "metadata": {"annotations": {ANNOTATION_METRICS_COLLECTOR: plan.to_string()}},
+        "metadata": {"annotations": {
+            ANNOTATION_METRICS_COLLECTOR: plan.to_string(), ANNOTATION_TRIAL_TOKEN: "token",
+        }},
         "spec": {"containers": [
             {"name": "side"},
             {"name": "main", "command": command, "args": ["--note", "it's $(HOME)"]},
@@ -34,13 +36,12 @@ fn injected(mut pod: Value) -> Value {
             wait_all_processes: None,
         }],
     };
-    let make_token = |_: &str, _: &str| "token".to_owned();
     let before = pod.clone();
-    inject(&mut pod, "other", &injection, Some(&make_token));
-    assert_eq!(pod, before, "no token leaves its namespace");
-    inject(&mut pod, "team", &injection, Some(&make_token));
+    inject(&mut pod, "other", &injection);
+    assert_eq!(pod, before, "another namespace's");
+    inject(&mut pod, "team", &injection);
     let once = pod.clone();
-    inject(&mut pod, "team", &injection, Some(&make_token));
+    inject(&mut pod, "team", &injection);
     assert_eq!(pod, once, "doing so twice changes nothing");
     pod
 }
