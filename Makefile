@@ -80,7 +80,7 @@ rust-test: build python browser
 
 # A cluster of its own; needs root. CASES picks some by words of their names, and only so the ones that
 # take long: `make test-kubernetes CASES="killed thousands"`. DIWAN_TEST_KILLS=20 makes one of them longer.
-test-kubernetes: build kubernetes-binaries python
+test-kubernetes: build kubernetes-binaries python browser
 	cargo test --locked -p diwan-tests --features kubernetes --test kubernetes -- $(CASES)
 
 web-test: ui

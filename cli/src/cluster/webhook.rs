@@ -2,8 +2,8 @@
 //! conversion.
 //!
 //! The API server does not say who it is, so whoever reaches the port can ask, with an object of any
-//! namespace. An answer therefore holds nothing that the question does not, but for templates
-//! that are meant for all.
+//! namespace. An answer therefore holds little that the question does not: templates that are meant
+//! for all, and what is collected from a trial that is named.
 
 use std::io;
 use std::net::SocketAddr;

@@ -13,10 +13,13 @@ mod algorithms;
 mod collectors;
 mod crashes;
 mod database;
+mod doors;
 mod experiments;
 mod high_availability;
 mod images;
+mod installation;
 mod kinds;
+mod metrics;
 mod pods;
 mod scale;
 mod sdk;
@@ -38,6 +41,7 @@ type Case = (&'static str, fn(&Cluster));
 /// In this order.
 const CASES: &[&[Case]] = &[
     experiments::CASES,
+    metrics::CASES,
     v1alpha3::CASES,
     algorithms::CASES,
     kinds::CASES,
@@ -46,9 +50,11 @@ const CASES: &[&[Case]] = &[
     collectors::CASES,
     sdk::CASES,
     webhooks::CASES,
+    doors::CASES,
     crashes::CASES,
     database::CASES,
     high_availability::CASES,
+    installation::CASES,
 ];
 
 /// No case takes longer.
