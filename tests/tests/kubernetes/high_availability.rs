@@ -21,6 +21,11 @@ fn hands_over(cluster: &Cluster) {
     let url = postgres.database("replicas");
     let secret = format!("create secret generic diwan-database --from-literal=url={url}");
     cluster.kubectl(&format!("-n {SYSTEM} {secret}")).ok();
+    // A Deployment of one form can't be made the other by applying that.
+    let controller = "deployment diwan-controller";
+    cluster
+        .kubectl(&format!("-n {SYSTEM} delete {controller}"))
+        .ok();
     cluster.install_from("install-high-availability");
     wait_for("two replicas", || {
         (cluster.controllers().len() == 2).then_some(())
@@ -43,7 +48,6 @@ fn hands_over(cluster: &Cluster) {
     endures(cluster, &short("leader-killed"), || {
         cluster.signal(&leader(cluster), "SIGKILL");
     });
-    // A Deployment of this form can't be made the other by applying that.
     for what in [
         "deployment diwan-controller",
         "pdb diwan-controller",
