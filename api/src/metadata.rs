@@ -51,6 +51,11 @@ pub const DEFAULT_LOG_PATH: &str = "/var/log/katib/metrics.log";
 /// Where the TensorFlowEvent collector looks.
 pub const DEFAULT_TFEVENT_PATH: &str = "/var/log/katib/tfevent/";
 
+/// Where a service in an image listens for the questions of an algorithm.
+pub const SUGGESTION_PORT: u16 = 6789;
+/// Where a service in an image listens for the questions of early stopping.
+pub const EARLY_STOPPING_PORT: u16 = 6788;
+
 /// What the Deployment, the Service and the other objects are called that serve an experiment's
 /// algorithm from an image.
 pub fn service_name(experiment: &crate::Experiment) -> String {

@@ -2,12 +2,14 @@
 
 mod algorithms;
 mod authority;
+mod connection;
 mod conversion;
 mod entry_points;
 #[cfg(test)]
 pub(crate) mod fake;
 mod guard;
 mod health;
+mod keeper;
 mod owners;
 pub(crate) mod page;
 mod registry;
@@ -18,9 +20,7 @@ mod webhook_configuration;
 
 use std::fmt::Display;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
@@ -35,9 +35,8 @@ use diwan_suggestion::{
     EarlyStoppers, EarlyStoppingService, Services, Suggesters, SuggestionService,
 };
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Api, Client, Config};
+use kube::{Api, Client};
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,10 +46,12 @@ use crate::port::observations::Observations;
 use crate::port::rules::Rules;
 use crate::port::suggester::Suggester;
 use algorithms::{Collectors, Configured};
-use authority::{Certificate, Shared, encoded};
+use authority::{Certificate, Shared};
+use connection::Connection;
 use entry_points::EntryPoints;
 use guard::Guard;
 use health::Health;
+use keeper::Keeper;
 use owners::Owners;
 use reviews::Reviews;
 use trials::Trials;
@@ -63,20 +64,12 @@ const FIELD_MANAGER: &str = "diwan-controller";
 const LEASE: &str = "diwan-controller";
 /// The container of the controller in its pod.
 const CONTAINER: &str = "controller";
-/// How often the certificates are looked after.
-const LOOK_AFTER: Duration = Duration::from_secs(30);
-/// Where a pod finds its own namespace.
-const NAMESPACE_FILE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
 /// Flags of `diwan controller`.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// A kubeconfig file; by default what `kubectl` would use, or the pod's own account
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
-    kubeconfig: Option<PathBuf>,
-    /// The namespace of the installation: its Lease, Secret and Services; by default the pod's own
-    #[arg(long, env = "DIWAN_NAMESPACE")]
-    namespace: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
     /// Where the observation log is kept: sqlite://PATH, postgres://USER:PASSWORD@HOST/DATABASE or
     /// mysql://…; by default what Katib's variables (`DB_NAME` and others) say
     #[arg(long, value_name = "URL", env = "DIWAN_DATABASE_URL")]
@@ -139,7 +132,7 @@ pub(crate) struct Flags {
 
 /// Runs until `stop`; an error when the lease is lost, after which nothing may go on.
 pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result<()> {
-    let client = client(flags.kubeconfig.as_deref()).await?;
+    let client = flags.connection.client().await?;
     let (url, schema) = database::named(flags.database_url.as_ref())?;
     let options = OpenOptions {
         schema,
@@ -147,7 +140,7 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
     };
     // Before the API server is told to ask us.
     let store = store::open_with(&url, options).await?;
-    let namespace = namespace(flags.namespace.as_deref());
+    let namespace = flags.connection.namespace();
     let shared = authority::shared(&client, &namespace, None).await?;
     let tokens = Arc::new(TrialTokens::new(&shared.trial_tokens));
     let replica = Replica {
@@ -398,83 +391,6 @@ impl Replica {
         )
         .with_tokens(Arc::new(self.tokens.clone().maker()))
     }
-}
-
-/// Looks after the certificates.
-struct Keeper {
-    client: Client,
-    namespace: String,
-    address: Address,
-    certificate: Arc<Certificate>,
-    health: Arc<Health>,
-}
-
-impl Keeper {
-    async fn run(self, first: Shared, stop: CancellationToken) {
-        let mut shared = first;
-        let mut renewed = Instant::now();
-        let mut told = String::new();
-        loop {
-            if let Err(error) = self.look(&mut shared, &mut renewed, &mut told).await {
-                tracing::warn!("certificates of the webhooks: {error:#}");
-            }
-            if stop.run_until_cancelled(sleep(LOOK_AFTER)).await.is_none() {
-                return;
-            }
-        }
-    }
-
-    async fn look(
-        &self,
-        shared: &mut Shared,
-        renewed: &mut Instant,
-        told: &mut String,
-    ) -> anyhow::Result<()> {
-        let now = authority::shared(&self.client, &self.namespace, Some(shared)).await?;
-        // First the API server trusts, then the certificate changes.
-        let bundle = encoded(&now.bundle());
-        let conversion = conversion::keep(&self.client, &self.address, &bundle).await;
-        let current = webhook_configuration::is_current(&self.client, &now.bundle()).await?;
-        if *told != now.bundle() || !current {
-            webhook_configuration::apply(&self.client, &self.address, &now.bundle())
-                .await
-                .context("can't tell the API server of the webhooks")?;
-            *told = now.bundle();
-            self.health.set_ready();
-        }
-        if now != *shared || renewed.elapsed() >= Certificate::renewed_after() {
-            self.certificate.renew(&now, &self.address.names())?;
-            *renewed = Instant::now();
-            *shared = now;
-        }
-        // Experiments of today's version go on without it.
-        conversion.context("can't tell the API server who converts experiments")
-    }
-}
-
-/// The API of the cluster.
-async fn client(kubeconfig: Option<&Path>) -> anyhow::Result<Client> {
-    let config = match kubeconfig {
-        Some(file) => {
-            let describe = || format!("can't use {}", file.display());
-            let read = kube::config::Kubeconfig::read_from(file).with_context(describe)?;
-            let options = kube::config::KubeConfigOptions::default();
-            Config::from_custom_kubeconfig(read, &options)
-                .await
-                .with_context(describe)?
-        }
-        None => Config::infer()
-            .await
-            .context("neither a kubeconfig nor a pod's account is here; give --kubeconfig FILE")?,
-    };
-    Ok(Client::try_from(config)?)
-}
-
-/// The namespace of the installation: the one that is given, or the pod's own.
-fn namespace(given: Option<&str>) -> String {
-    let own = || std::fs::read_to_string(NAMESPACE_FILE).ok();
-    let named = given.map(str::to_owned).or_else(own);
-    named.map_or_else(|| "kubeflow".to_owned(), |name| name.trim().to_owned())
 }
 
 fn address(flags: &Flags, namespace: &str) -> Address {

@@ -1,6 +1,7 @@
 //! The signals that end the program.
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 /// Completes at Ctrl-C, when the terminal goes, or when the process is asked to end. The signals
 /// are taken over when this is called, not when it is first awaited.
@@ -23,6 +24,17 @@ pub(crate) fn interrupted() -> impl Future<Output = ()> {
         });
         futures::future::select_all(waits).await;
     }
+}
+
+/// Cancelled when [`interrupted`] completes.
+pub(crate) fn until_interrupted() -> CancellationToken {
+    let stop = CancellationToken::new();
+    let (interrupt, told) = (interrupted(), stop.clone());
+    tokio::spawn(async move {
+        interrupt.await;
+        told.cancel();
+    });
+    stop
 }
 
 /// Whether this process was started to ignore a signal.

@@ -101,6 +101,9 @@ impl Controller {
 
     async fn observe(&self, key: &Key, trial: &Trial) -> Result<Outcome, Error> {
         let is_over = is_over(trial);
+        if is_over {
+            self.unready.forget(key);
+        }
         let kind = match self.kind(trial).await {
             Ok(kind) => Some(kind),
             // What is not served does not run.

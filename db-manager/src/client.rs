@@ -80,24 +80,13 @@ impl Client {
         namespace: Option<&str>,
         patience: Duration,
     ) -> Result<Self, ClientError> {
-        let refused = |reason: String| ClientError::Address {
-            address: address.to_owned(),
-            reason,
-        };
-        let url = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("http://{address}")
-        };
-        let endpoint = Endpoint::from_shared(url).map_err(|error| refused(error.to_string()))?;
+        let channel = channel(address)?;
         let namespace = namespace.map(str::parse).transpose();
-        let namespace = namespace.map_err(|_| refused("the namespace is not ascii".to_owned()))?;
-        // A server whose machine is gone says nothing at all.
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(ANSWER_WITHIN)
-            .tcp_nodelay(true);
-        let inner = DbManagerClient::new(endpoint.connect_lazy());
+        let namespace = namespace.map_err(|_| ClientError::Address {
+            address: address.to_owned(),
+            reason: "the namespace is not ascii".to_owned(),
+        })?;
+        let inner = DbManagerClient::new(channel);
         Ok(Self {
             address: address.to_owned(),
             inner,
@@ -179,6 +168,25 @@ impl Client {
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
+}
+
+/// A way to a server (`host:port` or a URL), which is not connected to yet.
+pub(crate) fn channel(address: &str) -> Result<Channel, ClientError> {
+    let url = if address.contains("://") {
+        address.to_owned()
+    } else {
+        format!("http://{address}")
+    };
+    let endpoint = Endpoint::from_shared(url).map_err(|error| ClientError::Address {
+        address: address.to_owned(),
+        reason: error.to_string(),
+    })?;
+    // A server whose machine is gone says nothing at all.
+    let endpoint = endpoint
+        .connect_timeout(CONNECT_WITHIN)
+        .timeout(ANSWER_WITHIN)
+        .tcp_nodelay(true);
+    Ok(endpoint.connect_lazy())
 }
 
 /// What a status says, and what it comes from: a name that does not resolve, a refused connection.

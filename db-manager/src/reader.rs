@@ -1,26 +1,19 @@
 //! A client of `DBManager` that reads logs for people: the page of a cluster.
 
-use std::time::Duration;
-
 use diwan_api::MetricLog;
 use diwan_proto::v1beta1::{GetObservationLogRequest, db_manager_client::DbManagerClient};
 use tonic::{
     Request,
     metadata::{Ascii, MetadataValue},
-    transport::{Channel, Endpoint},
+    transport::Channel,
 };
 
-use crate::client::ClientError;
+use crate::client::{ClientError, channel};
 use crate::curve::{Curve, CurvePoint, thin};
 use crate::grpc::NAMESPACE_KEY;
 use crate::store::TrialRef;
 use crate::summary::{Summary, Tally, finite};
 use crate::time;
-
-/// How long a connection may take.
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-/// How long a call may take.
-const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
 /// Reads logs.
 #[derive(Clone, Debug)]
@@ -35,20 +28,7 @@ impl Reader {
     /// # Errors
     /// The address can't be used.
     pub fn new(address: &str) -> Result<Self, ClientError> {
-        let url = if address.contains("://") {
-            address.to_owned()
-        } else {
-            format!("http://{address}")
-        };
-        let endpoint = Endpoint::from_shared(url).map_err(|error| ClientError::Address {
-            address: address.to_owned(),
-            reason: error.to_string(),
-        })?;
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(ANSWER_WITHIN)
-            .tcp_nodelay(true);
-        let client = DbManagerClient::new(endpoint.connect_lazy());
+        let client = DbManagerClient::new(channel(address)?);
         Ok(Self {
             address: address.to_owned(),
             inner: client.max_decoding_message_size(usize::MAX),

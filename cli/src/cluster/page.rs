@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::Connection;
 use super::reviews::Reviews;
 use crate::port::observations::Observations;
 use crate::port::remote_observations::RemoteObservations;
@@ -32,12 +33,8 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Flags of `diwan ui`. Katib's variables are taken, too.
 #[derive(Args)]
 pub(crate) struct Flags {
-    /// A kubeconfig file; by default what `kubectl` would use, or the pod's own account
-    #[arg(long, value_name = "FILE", env = "KUBECONFIG")]
-    kubeconfig: Option<PathBuf>,
-    /// The namespace of the installation; by default the pod's own
-    #[arg(long, env = "DIWAN_NAMESPACE")]
-    namespace: Option<String>,
+    #[command(flatten)]
+    connection: Connection,
     /// Where the page and its REST interface listen
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
@@ -79,7 +76,7 @@ pub(crate) struct Flags {
 
 /// Serves the page until `stop`.
 pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result<()> {
-    let client = super::client(flags.kubeconfig.as_deref()).await?;
+    let client = flags.connection.client().await?;
     let store = match &flags.database_url {
         Some(url) => Some(store::open(url).await?),
         None => None,
@@ -131,7 +128,7 @@ impl Flags {
 
     fn remote(&self) -> anyhow::Result<RemoteObservations> {
         let address = self.db_manager.clone().unwrap_or_else(|| {
-            let namespace = super::namespace(self.namespace.as_deref());
+            let namespace = self.connection.namespace();
             format!("katib-db-manager.{namespace}:6789")
         });
         Ok(RemoteObservations {

@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::cluster::{self, Flags};
-use crate::signals::interrupted;
+use crate::signals::until_interrupted;
 
 /// Runs the controllers, the admission webhooks and the observation log against a cluster.
 #[derive(clap::Args)]
@@ -16,14 +14,7 @@ pub(crate) struct Controller {
 
 impl Controller {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let stop = CancellationToken::new();
-        let interrupt = interrupted();
-        let told = stop.clone();
-        tokio::spawn(async move {
-            interrupt.await;
-            told.cancel();
-        });
-        cluster::run(self.flags, stop).await?;
+        cluster::run(self.flags, until_interrupted()).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

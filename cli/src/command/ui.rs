@@ -2,10 +2,8 @@
 
 use std::process::ExitCode;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::cluster::page::{self, Flags};
-use crate::signals::interrupted;
+use crate::signals::until_interrupted;
 
 /// Serves the web page and its REST interface for a cluster; each user sees what roles let them see.
 #[derive(clap::Args)]
@@ -16,14 +14,7 @@ pub(crate) struct Ui {
 
 impl Ui {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let stop = CancellationToken::new();
-        let interrupt = interrupted();
-        let told = stop.clone();
-        tokio::spawn(async move {
-            interrupt.await;
-            told.cancel();
-        });
-        page::run(self.flags, stop).await?;
+        page::run(self.flags, until_interrupted()).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

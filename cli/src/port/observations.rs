@@ -8,7 +8,9 @@ use super::absences::Absences;
 use async_trait::async_trait;
 use diwan_api::{MetricLog, ObjectiveSpec};
 use diwan_controller::port::{self, ObservationsError};
-use diwan_db_manager::{Delivery, LogQuery, ObservationStore, Report, StoreError, TrialRef};
+use diwan_db_manager::{
+    CurvePoint, Delivery, LogQuery, ObservationStore, Report, StoreError, Summary, TrialRef,
+};
 use diwan_ui::{ObservationError, ObservationReader, TrialMetric};
 
 /// Puts the ports of others before a store.
@@ -121,27 +123,33 @@ impl ObservationReader for Observations {
             let curves = self.store.curves(namespace, trials, metric, points).await;
             curves.map_err(unreadable)?
         };
-        let mut points: HashMap<String, Vec<(u64, f64)>> = curves
+        let mut points: HashMap<String, Vec<CurvePoint>> = curves
             .into_iter()
-            .map(|curve| {
-                let points = curve.points.iter().map(|point| (point.step, point.value));
-                (curve.trial, points.collect())
-            })
+            .map(|curve| (curve.trial, curve.points))
             .collect();
         let summaries = self.store.summaries(namespace, trials).await;
-        let number = |text: Option<String>| text?.trim().parse().ok();
         Ok(summaries
             .map_err(unreadable)?
             .into_iter()
             .filter(|summary| summary.metric == metric)
-            .map(|summary| TrialMetric {
-                points: points.remove(&summary.trial).unwrap_or_default(),
-                reported: summary.count,
-                min: number(summary.min),
-                max: number(summary.max),
-                latest: summary.latest,
-                trial: summary.trial,
+            .map(|summary| {
+                let points = points.remove(&summary.trial).unwrap_or_default();
+                trial_metric(summary, &points)
             })
             .collect())
+    }
+}
+
+/// What the page shows of one metric of a trial.
+pub(super) fn trial_metric(summary: Summary, points: &[CurvePoint]) -> TrialMetric {
+    let number = |text: Option<String>| text?.trim().parse().ok();
+    let points = points.iter().map(|point| (point.step, point.value));
+    TrialMetric {
+        points: points.collect(),
+        reported: summary.count,
+        min: number(summary.min),
+        max: number(summary.max),
+        latest: summary.latest,
+        trial: summary.trial,
     }
 }

@@ -9,6 +9,8 @@ use diwan_db_manager::reader::{Reader, digest};
 use diwan_ui::{ObservationError, ObservationReader, TrialMetric};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 
+use super::observations::trial_metric;
+
 /// How many logs are read at a time.
 const AT_A_TIME: usize = 16;
 
@@ -67,7 +69,8 @@ impl ObservationReader for RemoteObservations {
                 let token = token.as_deref();
                 async move {
                     let rows = self.rows(&trial, Some(metric), token).await?;
-                    Ok(overview(&trial.name, metric, &rows, points))
+                    let found = digest(&trial.name, metric, &rows, points);
+                    Ok(found.map(|(summary, curve)| trial_metric(summary, &curve.points)))
                 }
             })
             .collect();
@@ -75,20 +78,6 @@ impl ObservationReader for RemoteObservations {
         let found: Vec<Option<TrialMetric>> = metrics.try_collect().await?;
         Ok(found.into_iter().flatten().collect())
     }
-}
-
-fn overview(trial: &str, metric: &str, rows: &[MetricLog], points: usize) -> Option<TrialMetric> {
-    let (summary, curve) = digest(trial, metric, rows, points)?;
-    let number = |text: Option<String>| text?.trim().parse().ok();
-    let points = curve.points.iter().map(|point| (point.step, point.value));
-    Some(TrialMetric {
-        points: points.collect(),
-        reported: summary.count,
-        min: number(summary.min),
-        max: number(summary.max),
-        latest: summary.latest,
-        trial: summary.trial,
-    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
 //! What runs an algorithm that is an image: its Deployment, the Service that leads to it, and what
 //! these need. No I/O.
 
-use diwan_api::metadata::{LABEL_EXPERIMENT, service_name};
+use diwan_api::metadata::{
+    EARLY_STOPPING_PORT, LABEL_DEPLOYMENT, LABEL_EXPERIMENT, LABEL_SUGGESTION, SUGGESTION_PORT,
+    service_name,
+};
 use diwan_api::{Experiment, ResumePolicy, Suggestion};
 use kube::ResourceExt;
 use serde_json::{Map, Value, json};
@@ -10,13 +13,8 @@ use crate::admission::injection::is_negative;
 use crate::port::ServiceImage;
 use crate::world::owned_by;
 
-/// The label that only pods of one service have.
-pub(super) const LABEL_DEPLOYMENT: &str = "katib.kubeflow.org/deployment";
-const LABEL_SUGGESTION: &str = "katib.kubeflow.org/suggestion";
 /// What services answer for when they are asked for their health; images made for Katib do.
 const HEALTH: &str = "manager.v1beta1.Suggestion";
-const SUGGESTION_PORT: u16 = 6789;
-const EARLY_STOPPING_PORT: u16 = 6788;
 /// Where a volume is mounted unless the configuration says otherwise.
 const VOLUME_PATH: &str = "/opt/katib/data";
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use diwan_api::metadata::service_name;
+use diwan_api::metadata::{LABEL_DEPLOYMENT, service_name};
 use diwan_api::{Experiment, Suggestion};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
@@ -10,9 +10,10 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, PostParams};
 use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use parking_lot::Mutex;
+use serde::Deserialize as _;
 use serde_json::Value;
 
-use super::deployment::{Images, LABEL_DEPLOYMENT, objects};
+use super::deployment::{Images, objects};
 use crate::key::Key;
 use crate::trial::diagnosis;
 use crate::world::{World, is_conflict, is_not_found, is_outage, text};
@@ -55,12 +56,12 @@ impl Services {
             Some((_, false)) => {}
             None => {
                 for object in objects(suggestion, experiment, &images) {
-                    if let Err(error) = create(world, key, object.clone()).await {
+                    if let Err(error) = create(world, key, &object).await {
                         if is_outage(&error) {
                             return Err(error);
                         }
-                        let (kind, name) = (&object["kind"], service_name(experiment));
-                        let kind = kind.as_str().unwrap_or_default();
+                        let kind = object["kind"].as_str().unwrap_or_default();
+                        let name = service_name(experiment);
                         let why = format!("{kind} {name} can't be created: {}", text(&error));
                         return Ok(Standing::Coming(why));
                     }
@@ -128,8 +129,8 @@ fn images(world: &World, experiment: &Experiment) -> Images {
     }
 }
 
-async fn create(world: &World, key: &Key, object: Value) -> Result<(), kube::Error> {
-    let object: DynamicObject = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
+async fn create(world: &World, key: &Key, object: &Value) -> Result<(), kube::Error> {
+    let object = DynamicObject::deserialize(object).map_err(kube::Error::SerdeError)?;
     let types = object.types.clone().unwrap_or_default();
     let kind = GroupVersionKind::try_from(&types)
         .map_err(|error| kube::Error::Service(error.to_string().into()))?;

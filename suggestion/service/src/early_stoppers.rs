@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use diwan_algorithms::find_early_stopping;
+use diwan_api::metadata::EARLY_STOPPING_PORT;
 use diwan_api::{Experiment, FieldError, Trial};
 
 use crate::config::{AlgorithmConfig, ServiceImage};
@@ -18,9 +19,6 @@ use crate::service::SuggestionError;
 pub struct EarlyStoppers {
     outside: Outsiders,
 }
-
-/// Where services in images listen.
-const PORT: u16 = 6788;
 
 /// What rules are made from.
 #[derive(Clone, Debug)]
@@ -48,7 +46,7 @@ impl EarlyStoppers {
     /// leads to them.
     pub fn with_images() -> Self {
         Self {
-            outside: Outsiders::in_images(PORT),
+            outside: Outsiders::in_images(EARLY_STOPPING_PORT),
         }
     }
 

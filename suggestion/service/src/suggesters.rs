@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use diwan_algorithms::{ALGORITHMS, find};
+use diwan_api::metadata::SUGGESTION_PORT;
 use diwan_api::{Experiment, FieldError};
 
 use crate::config::{AlgorithmConfig, ServiceImage};
@@ -19,9 +20,6 @@ pub struct Suggesters {
     known: Arc<Known>,
 }
 
-/// Where services in images listen.
-const PORT: u16 = 6789;
-
 impl Suggesters {
     /// The built-in algorithms and those of a configuration, whose endpoints and commands take
     /// precedence. Commands run in the folder `base`, that of the configuration file. An entry
@@ -36,7 +34,7 @@ impl Suggesters {
     /// leads to them.
     pub fn with_images() -> Self {
         Self {
-            outside: Outsiders::in_images(PORT),
+            outside: Outsiders::in_images(SUGGESTION_PORT),
             known: Arc::default(),
         }
     }
