@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The version of Kubernetes whose API is served.
-const KUBERNETES: (&str, &str) = ("1", "33");
+const KUBERNETES: (&str, &str) = ("1", "36");
 /// What clients say when they want everything in one document.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 

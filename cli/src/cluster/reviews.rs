@@ -78,7 +78,7 @@ impl Reviews {
         }
         let review = TokenReview {
             spec: TokenReviewSpec {
-                token: Some(key.clone()),
+                token: key.clone(),
                 audiences: None,
             },
             ..TokenReview::default()

@@ -2,10 +2,18 @@
 
 use k8s_openapi::{
     api::{
-        batch::v1::Job,
+        apps::v1::{Deployment, ReplicaSet, StatefulSet},
+        batch::v1::{CronJob, Job},
         coordination::v1::Lease,
-        core::v1::{ConfigMap, Event, Namespace, Node, Pod, Secret, Service, ServiceAccount},
+        core::v1::{
+            ConfigMap, Endpoints, Event, LimitRange, Namespace, Node, PersistentVolume,
+            PersistentVolumeClaim, Pod, ResourceQuota, Secret, Service, ServiceAccount,
+        },
+        discovery::v1::EndpointSlice,
         events::v1::Event as EventV1,
+        rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
+        scheduling::v1::PriorityClass,
+        storage::v1::StorageClass,
     },
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
     apimachinery::pkg::apis::meta::v1::{DeleteOptions, ListMeta, ObjectMeta, Status},
@@ -35,7 +43,19 @@ const ROWS: &[Row] = &[
         "io.k8s.api.core.v1.ConfigMap",
         add::<ConfigMap>,
     ),
+    (
+        "",
+        "Endpoints",
+        "io.k8s.api.core.v1.Endpoints",
+        add::<Endpoints>,
+    ),
     ("", "Event", "io.k8s.api.core.v1.Event", add::<Event>),
+    (
+        "",
+        "LimitRange",
+        "io.k8s.api.core.v1.LimitRange",
+        add::<LimitRange>,
+    ),
     (
         "",
         "Namespace",
@@ -43,7 +63,25 @@ const ROWS: &[Row] = &[
         add::<Namespace>,
     ),
     ("", "Node", "io.k8s.api.core.v1.Node", add::<Node>),
+    (
+        "",
+        "PersistentVolume",
+        "io.k8s.api.core.v1.PersistentVolume",
+        add::<PersistentVolume>,
+    ),
+    (
+        "",
+        "PersistentVolumeClaim",
+        "io.k8s.api.core.v1.PersistentVolumeClaim",
+        add::<PersistentVolumeClaim>,
+    ),
     ("", "Pod", "io.k8s.api.core.v1.Pod", add::<Pod>),
+    (
+        "",
+        "ResourceQuota",
+        "io.k8s.api.core.v1.ResourceQuota",
+        add::<ResourceQuota>,
+    ),
     ("", "Secret", "io.k8s.api.core.v1.Secret", add::<Secret>),
     ("", "Service", "io.k8s.api.core.v1.Service", add::<Service>),
     (
@@ -51,6 +89,30 @@ const ROWS: &[Row] = &[
         "ServiceAccount",
         "io.k8s.api.core.v1.ServiceAccount",
         add::<ServiceAccount>,
+    ),
+    (
+        "apps",
+        "Deployment",
+        "io.k8s.api.apps.v1.Deployment",
+        add::<Deployment>,
+    ),
+    (
+        "apps",
+        "ReplicaSet",
+        "io.k8s.api.apps.v1.ReplicaSet",
+        add::<ReplicaSet>,
+    ),
+    (
+        "apps",
+        "StatefulSet",
+        "io.k8s.api.apps.v1.StatefulSet",
+        add::<StatefulSet>,
+    ),
+    (
+        "batch",
+        "CronJob",
+        "io.k8s.api.batch.v1.CronJob",
+        add::<CronJob>,
     ),
     ("batch", "Job", "io.k8s.api.batch.v1.Job", add::<Job>),
     (
@@ -60,10 +122,52 @@ const ROWS: &[Row] = &[
         add::<Lease>,
     ),
     (
+        "discovery.k8s.io",
+        "EndpointSlice",
+        "io.k8s.api.discovery.v1.EndpointSlice",
+        add::<EndpointSlice>,
+    ),
+    (
         "events.k8s.io",
         "Event",
         "io.k8s.api.events.v1.Event",
         add::<EventV1>,
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "ClusterRole",
+        "io.k8s.api.rbac.v1.ClusterRole",
+        add::<ClusterRole>,
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "ClusterRoleBinding",
+        "io.k8s.api.rbac.v1.ClusterRoleBinding",
+        add::<ClusterRoleBinding>,
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "Role",
+        "io.k8s.api.rbac.v1.Role",
+        add::<Role>,
+    ),
+    (
+        "rbac.authorization.k8s.io",
+        "RoleBinding",
+        "io.k8s.api.rbac.v1.RoleBinding",
+        add::<RoleBinding>,
+    ),
+    (
+        "scheduling.k8s.io",
+        "PriorityClass",
+        "io.k8s.api.scheduling.v1.PriorityClass",
+        add::<PriorityClass>,
+    ),
+    (
+        "storage.k8s.io",
+        "StorageClass",
+        "io.k8s.api.storage.v1.StorageClass",
+        add::<StorageClass>,
     ),
 ];
 
