@@ -189,6 +189,9 @@ impl ControlPlane {
         };
         plane.start_log(&base, [db_manager, for_pods]);
         plane.start_algorithms(&base, suggestion);
+        let maps = kube::Api::namespaced(base.client.clone(), admission::CORE_NAMESPACE);
+        let following = base.configured.clone().follow(maps, plane.shutdown.clone());
+        plane.tasks.spawn(following);
         plane.tasks.spawn(retention::run(
             Arc::clone(&store),
             flags.keep_logs,
