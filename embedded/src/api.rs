@@ -24,9 +24,8 @@ pub use self::{
     update::Subresource,
 };
 use crate::{
-    garbage, metadata,
-    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, Resource, SERVICE_ACCOUNTS},
-    schema::Schemas,
+    custom, garbage, metadata,
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS},
     selector::Selector,
     status::Status,
     store::{Key, Object, OpenError, Store},
@@ -117,7 +116,7 @@ pub struct Api {
 /// What the clones of an [`Api`] share.
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    pub(crate) schemas: Schemas,
+    kinds: RwLock<Option<(u64, Arc<Kinds>)>>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     logs: RwLock<Option<Arc<dyn PodLogs>>>,
 }
@@ -126,11 +125,10 @@ impl Api {
     /// Opens the data directory and starts the garbage collector. To be called within a Tokio
     /// runtime.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let schemas = Schemas::new();
-        let (store, hints) = Store::open(&options.data, seeds(&schemas))?;
+        let (store, hints) = Store::open(&options.data, seeds())?;
         let inner = Arc::new(Inner {
             store,
-            schemas,
+            kinds: RwLock::new(None),
             admission: RwLock::new(options.admission),
             logs: RwLock::new(None),
         });
@@ -160,8 +158,22 @@ impl Api {
         &self.inner.store
     }
 
-    pub(crate) fn schemas(&self) -> &Schemas {
-        &self.inner.schemas
+    /// The kinds that are served now.
+    pub fn kinds(&self) -> Arc<Kinds> {
+        let storage = CUSTOM_RESOURCE_DEFINITIONS.storage;
+        // Asked before the definitions are read: what comes in between is read again next time.
+        let changed = self.store().changed(storage);
+        let cached = self.inner.kinds.read().clone();
+        if let Some((version, kinds)) = &cached
+            && *version == changed
+        {
+            return kinds.clone();
+        }
+        let (definitions, _) = self.list(&CUSTOM_RESOURCE_DEFINITIONS, None);
+        let before = cached.as_ref().map(|(_, kinds)| kinds.as_ref());
+        let kinds = Arc::new(Kinds::new(&definitions, before));
+        *self.inner.kinds.write() = Some((changed, kinds.clone()));
+        kinds
     }
 
     /// The object of a name. `namespace` is empty for cluster-wide kinds.
@@ -290,7 +302,7 @@ impl Api {
         new: &mut Value,
         old: Option<&Value>,
     ) -> Result<(), Status> {
-        if !resource.custom && resource.kind != "Pod" {
+        if !resource.custom && resource != &PODS {
             return Ok(());
         }
         let admission = self.inner.admission.read().clone();
@@ -302,7 +314,7 @@ impl Api {
 }
 
 /// What is there from the start.
-fn seeds(schemas: &Schemas) -> Vec<(Key, Value)> {
+fn seeds() -> Vec<(Key, Value)> {
     let mut seeds = Vec::new();
     let mut add = |resource: &Resource, namespace: &str, name: &str, mut value: Value| {
         identify(resource, &mut value, Timestamp::now());
@@ -325,17 +337,15 @@ fn seeds(schemas: &Schemas) -> Vec<(Key, Value)> {
         let value = json!({ "metadata": { "name": "default", "namespace": namespace } });
         add(&SERVICE_ACCOUNTS, namespace, "default", value);
     }
-    for definition in schemas.definitions() {
-        let name = metadata::name(definition).to_owned();
-        let mut definition = definition.clone();
-        definition["status"] = established(&definition);
+    for definition in custom::seeds() {
+        let name = metadata::name(&definition).to_owned();
         add(&CUSTOM_RESOURCE_DEFINITIONS, "", &name, definition);
     }
     seeds
 }
 
 /// The status of a definition that is served.
-fn established(definition: &Value) -> Value {
+pub(crate) fn established(definition: &Value) -> Value {
     let now = metadata::time(Timestamp::now());
     let condition = |type_: &str, reason: &str, message: &str| {
         json!({

@@ -5,6 +5,7 @@
 
 mod api;
 mod browser_auth;
+mod custom;
 mod default;
 mod discovery;
 mod event_view;

@@ -105,7 +105,8 @@ where
     };
     let accept = text(header::ACCEPT);
     let query = Query::parse(&parts.uri)?;
-    match path::parse(parts.uri.path())? {
+    let kinds = api.kinds();
+    match path::parse(&kinds, parts.uri.path())? {
         Route::Resource(target) => {
             let body = collect(body).await?;
             let content_type = text(header::CONTENT_TYPE);
@@ -129,8 +130,8 @@ where
             drop(other);
             Err(Status::method_not_allowed())
         }
-        Route::Discovery(path) => discovery::answer(&path, accept),
-        Route::OpenApi(path) => openapi::answer(api.schemas(), &path),
+        Route::Discovery(path) => discovery::answer(&kinds, &path, accept),
+        Route::OpenApi(path) => openapi::answer(&kinds, &path),
         Route::Version => Ok(reply::json(200, &discovery::version())),
         Route::Health => Ok(reply::text("ok")),
     }

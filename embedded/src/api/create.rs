@@ -132,8 +132,8 @@ impl Api {
         old: Option<&Value>,
     ) -> Result<(), Status> {
         let mut causes = validate::metadata(resource, object);
-        match self.schemas().custom(resource) {
-            Some(schema) => causes.extend(schema.validate(object, old)),
+        match self.kinds().custom(resource) {
+            Some(custom) => causes.extend(custom.schema().validate(object, old)),
             None => causes.extend(validate::builtin(resource, object)),
         }
         if causes.is_empty() {

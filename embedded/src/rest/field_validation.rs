@@ -35,7 +35,7 @@ pub(super) fn check(
             )));
         }
     };
-    let Some(schema) = call.api.schemas().of(resource) else {
+    let Some(schema) = call.api.kinds().schema(resource) else {
         return Ok(Vec::new());
     };
     let about = || {

@@ -1,7 +1,7 @@
 //! Paths of the API.
 
 use crate::{
-    resource::{self, NAMESPACES, Resource},
+    resource::{Kinds, NAMESPACES, PODS, Resource},
     status::Status,
 };
 
@@ -46,7 +46,7 @@ impl Target {
 }
 
 /// Reads a path.
-pub(super) fn parse(path: &str) -> Result<Route, Status> {
+pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
     let trimmed = path.trim_matches('/');
     let parts: Vec<&str> = trimmed.split('/').collect();
     match parts.as_slice() {
@@ -56,17 +56,17 @@ pub(super) fn parse(path: &str) -> Result<Route, Status> {
         ["api" | "apis"] | ["api", "v1"] | ["apis", _] | ["apis", _, _] => {
             Ok(Route::Discovery(trimmed.to_owned()))
         }
-        ["api", version, rest @ ..] => target("", version, rest),
+        ["api", version, rest @ ..] => target(kinds, "", version, rest),
         ["apis", "authorization.k8s.io", "v1", plural] => {
             let known = REVIEWS.into_iter().find(|review| review == plural);
             known.map(Route::Review).ok_or_else(Status::no_such_path)
         }
-        ["apis", group, version, rest @ ..] => target(group, version, rest),
+        ["apis", group, version, rest @ ..] => target(kinds, group, version, rest),
         _ => Err(Status::no_such_path()),
     }
 }
 
-fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
+fn target(kinds: &Kinds, group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
     let (namespace, parts) = match parts {
         ["namespaces", namespace, rest @ ..] if !matches!(rest, [] | ["status" | "finalize"]) => {
             (Some((*namespace).to_owned()), rest)
@@ -76,7 +76,9 @@ fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
     let [plural, rest @ ..] = parts else {
         return Err(Status::no_such_path());
     };
-    let resource = resource::find(group, version, plural).ok_or_else(Status::no_such_path)?;
+    let resource = kinds
+        .find(group, version, plural)
+        .ok_or_else(Status::no_such_path)?;
     let (name, subresource) = match rest {
         [] => (None, None),
         [name] => (Some((*name).to_owned()), None),
@@ -102,7 +104,7 @@ fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
 fn has_subresource(resource: &Resource, name: &str) -> bool {
     match name {
         "status" => resource.status,
-        "log" => resource.kind == "Pod",
+        "log" => resource == &PODS,
         "finalize" => resource == &NAMESPACES,
         _ => false,
     }
@@ -110,7 +112,15 @@ fn has_subresource(resource: &Resource, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, parse};
+    use std::sync::Arc;
+
+    use super::{Route, Status};
+    use crate::{custom, resource::Kinds};
+
+    fn parse(path: &str) -> Result<Route, Status> {
+        let definitions: Vec<_> = custom::seeds().into_iter().map(Arc::new).collect();
+        super::parse(&Kinds::new(&definitions, None), path)
+    }
 
     #[track_caller]
     fn check(

@@ -194,7 +194,7 @@ impl Lens {
         let value = match self.form {
             Form::Table => {
                 let objects = [object.value.as_ref()];
-                let table = table::of(self.api.schemas(), self.resource, &objects, self.include);
+                let table = table::of(&self.api.kinds(), self.resource, &objects, self.include);
                 let version = metadata::text(&object.value, "resourceVersion");
                 let value = table.to_value(version, self.columns);
                 self.columns = false;

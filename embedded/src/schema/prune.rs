@@ -70,20 +70,16 @@ impl Schema {
 mod tests {
     use serde_json::json;
 
-    use crate::{
-        resource::{EXPERIMENTS, PODS},
-        schema::Schemas,
-    };
+    use crate::{custom, resource::PODS, schema};
 
     #[test]
     fn unknown_fields_are_dropped_and_named() {
-        let schemas = Schemas::new();
         let mut pod = json!({
             "apiVersion": "v1", "kind": "Pod", "foo": 1,
             "metadata": { "name": "a", "labels": { "any": "x" }, "nme": "b" },
             "spec": { "containers": [{ "name": "a", "imag": "b" }], "nodeSelector": { "a": "b" } },
         });
-        let unknown = schemas.of(&PODS).unwrap().prune(&mut pod, None);
+        let unknown = schema::builtin(&PODS).unwrap().prune(&mut pod, None);
         assert_eq!(unknown, ["foo", "metadata.nme", "spec.containers[0].imag"]);
         assert_eq!(pod["spec"]["containers"][0], json!({ "name": "a" }));
         assert_eq!(pod["metadata"]["labels"]["any"], "x");
@@ -91,7 +87,6 @@ mod tests {
 
     #[test]
     fn foreign_objects_in_our_kinds_are_kept() {
-        let schemas = Schemas::new();
         let mut experiment = json!({
             "apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment",
             "spec": {
@@ -100,7 +95,8 @@ mod tests {
             },
         });
         let before = experiment["spec"]["trialTemplate"].clone();
-        let schema = schemas.of(&EXPERIMENTS).unwrap();
+        let version = &custom::seeds()[0]["spec"]["versions"][0];
+        let schema = schema::custom(&version["schema"]["openAPIV3Schema"]);
         let unknown = schema.prune(&mut experiment, None);
         assert_eq!(unknown, ["spec.objectve"]);
         assert_eq!(experiment["spec"]["trialTemplate"], before);
