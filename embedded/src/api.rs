@@ -25,6 +25,7 @@ pub use self::{
 };
 use crate::{
     custom, garbage, metadata,
+    ownership::Writer,
     resource::{CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS},
     selector::Selector,
     status::Status,
@@ -32,6 +33,8 @@ use crate::{
     watch::{EventKind, WatchEvent},
 };
 
+/// Who owns the fields that the program writes itself.
+const MANAGER: &str = "diwan";
 /// Namespaces that are there from the start.
 const FIRST_NAMESPACES: [&str; 3] = ["default", "kube-system", "kubeflow"];
 
@@ -111,6 +114,8 @@ pub trait PodLogs: Send + Sync {
 #[derive(Clone)]
 pub struct Api {
     inner: Arc<Inner>,
+    /// The name that owns the fields that are written through this clone.
+    manager: &'static str,
 }
 
 /// What the clones of an [`Api`] share.
@@ -133,11 +138,28 @@ impl Api {
             logs: RwLock::new(None),
         });
         tokio::spawn(garbage::collect(Arc::downgrade(&inner), hints));
-        Ok(Self { inner })
+        Ok(Self::from_inner(inner))
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            manager: MANAGER,
+        }
+    }
+
+    /// The same API for a part of the program that owns the fields that it writes under a name of
+    /// its own, such as `kubelet`.
+    #[must_use]
+    pub fn managed_by(&self, manager: &'static str) -> Self {
+        Self {
+            manager,
+            ..self.clone()
+        }
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::new(self.manager)
     }
 
     /// Sets what looks at objects before they are stored.

@@ -46,7 +46,6 @@ fn index(kinds: &Kinds) -> Value {
 
 fn document(kinds: &Kinds, group: &str, version: &str) -> Value {
     let mut components = builtin_definitions(Some(group));
-    annotate_lists(&mut components);
     let mut paths = Map::new();
     for resource in kinds.served(group, version) {
         let name = component(resource);
@@ -99,24 +98,6 @@ fn custom_schema(version: &Value) -> Value {
         "allOf": [{ "$ref": format!("{REFERENCE_PREFIX}{OBJECT_META}") }],
     });
     schema
-}
-
-/// Says how clients merge lists.
-fn annotate_lists(components: &mut Map<String, Value>) {
-    for (name, schema) in components {
-        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-        for (field, property) in properties.into_iter().flatten() {
-            if property["type"] != "array" {
-                continue;
-            }
-            if let Some(key) = patch::merge_key(name, field) {
-                property["x-kubernetes-patch-strategy"] = json!("merge");
-                if !key.is_empty() {
-                    property["x-kubernetes-patch-merge-key"] = json!(key);
-                }
-            }
-        }
-    }
 }
 
 fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, component: &str) {

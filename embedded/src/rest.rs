@@ -1,10 +1,12 @@
 //! The API over HTTP: what a request asks for, and how the answer is written.
 
 mod accept;
-mod body;
+pub(crate) mod body;
 mod deletion;
 mod field_validation;
 mod log;
+mod manager;
+mod patched;
 mod path;
 mod protobuf;
 mod query;
@@ -80,6 +82,7 @@ struct Call<'a> {
     query: Query,
     accept: &'a str,
     content_type: &'a str,
+    user_agent: &'a str,
     body: Bytes,
 }
 
@@ -116,6 +119,7 @@ where
                 query,
                 accept,
                 content_type,
+                user_agent: text(header::USER_AGENT),
                 body,
             };
             dispatch(&parts.method, &call).await

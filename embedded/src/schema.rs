@@ -4,8 +4,11 @@
 //! the types of `k8s-openapi`; the latter are made when they are first asked for.
 
 mod builtin;
+mod lists;
 mod path;
+pub(crate) mod place;
 mod prune;
+mod settle;
 mod validate;
 
 use std::sync::{Arc, LazyLock};
@@ -19,7 +22,7 @@ pub(crate) use self::{
 use crate::resource::Resource;
 
 /// The schema of one kind.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Schema {
     root: Arc<Value>,
     definitions: Arc<Map<String, Value>>,

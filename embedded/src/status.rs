@@ -232,8 +232,10 @@ impl Status {
             "metadata": {},
             "status": "Failure",
             "message": self.message,
-            "reason": self.reason,
         });
+        if !self.reason.is_empty() {
+            value["reason"] = json!(self.reason);
+        }
         if let Some(details) = &self.details {
             value["details"] = details.as_ref().clone();
         }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Api, Operation, identify};
 use crate::{
     default, metadata,
+    ownership::Writer,
     resource::{NAMESPACES, Resource, SERVICE_ACCOUNTS},
     status::Status,
     store::{Change, Expect, Key, Object, Outcome},
@@ -32,7 +33,7 @@ impl Api {
         object: Value,
     ) -> Result<Arc<Value>, Status> {
         Ok(self
-            .create_object(resource, namespace, object, false)
+            .create_object(resource, namespace, object, &self.writer(), false)
             .await?
             .value
             .clone())
@@ -43,6 +44,7 @@ impl Api {
         resource: &'static Resource,
         namespace: &str,
         mut object: Value,
+        writer: &Writer,
         dry_run: bool,
     ) -> Result<Arc<Object>, Status> {
         prepare(resource, namespace, &mut object)?;
@@ -57,6 +59,7 @@ impl Api {
         }
         self.require_namespace(namespace)?;
         default::apply(resource, &mut object);
+        self.track(resource, None, &mut object, writer);
         let checked = self.check(resource, &object, None);
         let admitted = self
             .admit(Operation::Create, resource, &mut object, None)
@@ -179,7 +182,6 @@ fn prepare(resource: &'static Resource, namespace: &str, object: &mut Value) -> 
         "selfLink",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
-        "managedFields",
         "namespace",
     ] {
         metadata::unset(object, field);

@@ -32,7 +32,7 @@ pub(super) fn decode(media_type: &str, body: &[u8]) -> Result<Value, Status> {
 }
 
 /// Reads YAML, of which JSON is a part.
-pub(super) fn yaml(body: &[u8]) -> Result<Value, Status> {
+pub(crate) fn yaml(body: &[u8]) -> Result<Value, Status> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Status::bad_request(format!("can't read the body as text: {error}")))?;
     serde_saphyr::from_str(text)

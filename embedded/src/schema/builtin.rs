@@ -21,6 +21,7 @@ use k8s_openapi::{
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
+use super::lists;
 use crate::resource::Resource;
 
 /// How one schema refers to another.
@@ -207,7 +208,9 @@ pub(crate) fn definitions(group: Option<&str>) -> Map<String, Value> {
     for row in all.filter(|row| group.is_none_or(|group| group == row.0)) {
         row.3(&mut generator);
     }
-    generator.take_definitions(false)
+    let mut definitions = generator.take_definitions(false);
+    lists::annotate(&mut definitions);
+    definitions
 }
 
 #[cfg(test)]
