@@ -10,6 +10,7 @@ mod element;
 mod entry;
 mod fields;
 mod last_applied;
+mod made;
 mod merge;
 mod prune;
 mod set;
@@ -17,7 +18,11 @@ mod set;
 use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use self::{apply::apply, entry::same_but_times};
+pub(crate) use self::{
+    apply::apply,
+    entry::same_but_times,
+    made::{disown, made},
+};
 use self::{
     compare::{Comparison, compare},
     entry::Entries,

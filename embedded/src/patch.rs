@@ -45,6 +45,9 @@ impl Form {
             MERGE => Ok(Self::Merge),
             STRATEGIC if !resource.custom => Ok(Self::Strategic),
             APPLY => Ok(Self::Apply),
+            _ if resource.custom => Err(Status::unsupported_media_type(
+                &[JSON, MERGE, APPLY].join(", "),
+            )),
             _ => {
                 let text = "415: Unsupported Media Type";
                 let mut status = Status::new(415, "UnsupportedMediaType", text);

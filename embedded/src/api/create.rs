@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{Api, Operation, identify};
 use crate::{
     default, metadata,
-    ownership::Writer,
+    ownership::{self, Writer},
     resource::{NAMESPACES, Resource, SERVICE_ACCOUNTS},
     status::Status,
     store::{Change, Expect, Key, Object, Outcome},
@@ -58,8 +58,10 @@ impl Api {
             metadata::set(&mut object, "name", name);
         }
         self.require_namespace(namespace)?;
+        let made = ownership::made(resource, &object);
         default::apply(resource, &mut object);
         self.track(resource, None, &mut object, writer);
+        ownership::disown(&mut object, &made);
         let checked = self.check(resource, &object, None);
         let admitted = self
             .admit(Operation::Create, resource, &mut object, None)

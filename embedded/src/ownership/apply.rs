@@ -243,3 +243,6 @@ fn conflict_status(conflicts: Vec<Conflict>) -> Status {
     status.details = Some(Box::new(json!({ "causes": causes })));
     status
 }
+
+#[cfg(test)]
+mod tests;
