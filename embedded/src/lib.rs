@@ -8,6 +8,7 @@ mod browser_auth;
 mod custom;
 mod default;
 mod discovery;
+pub mod event;
 mod event_view;
 mod garbage;
 mod host_check;

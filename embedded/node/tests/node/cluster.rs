@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use diwan_embedded::resource::{JOBS, PODS, Resource};
 use diwan_embedded::{Api, DeleteOptions, LogOptions, Options, PodLogs, Status, WatchEvent};
-use diwan_node::{JobController, Node, NodeOptions};
+use diwan_node::{Node, NodeOptions};
+use diwan_workloads::JobController;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -14,6 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diwan_embedded::event::{Event, Recorder};
 use diwan_embedded::resource::{JOBS, PODS};
 use diwan_embedded::{Api, DeleteOptions, Subresource, WatchEvent};
 use futures::StreamExt as _;
@@ -24,8 +25,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::plan::{Action, Plan, Situation};
 use self::view::PodView;
-use crate::event::{Event, Recorder};
-use crate::pod::metadata;
+use crate::object::metadata;
 
 /// A status that only counts is written this late, so that a short Job has one write, its end.
 const WRITE_AFTER: Duration = Duration::from_millis(100);
