@@ -25,9 +25,13 @@ pub use self::{
 };
 use crate::{
     custom, garbage, metadata,
-    resource::{CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS},
+    resource::{
+        CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS,
+        STORAGE_CLASSES,
+    },
     selector::Selector,
     status::Status,
+    storage_class,
     store::{Key, Object, OpenError, Store},
     watch::{EventKind, WatchEvent},
 };
@@ -337,6 +341,12 @@ fn seeds() -> Vec<(Key, Value)> {
         let value = json!({ "metadata": { "name": "default", "namespace": namespace } });
         add(&SERVICE_ACCOUNTS, namespace, "default", value);
     }
+    add(
+        &STORAGE_CLASSES,
+        "",
+        storage_class::STANDARD,
+        storage_class::standard(),
+    );
     for definition in custom::seeds() {
         let name = metadata::name(&definition).to_owned();
         add(&CUSTOM_RESOURCE_DEFINITIONS, "", &name, definition);

@@ -3,8 +3,10 @@
 //!
 //! [`Api`] is the API below HTTP, [`service`] the same over HTTP requests without a socket.
 
+pub mod address;
 mod api;
 mod browser_auth;
+pub mod cron;
 mod custom;
 mod default;
 mod discovery;
@@ -24,6 +26,7 @@ mod rest;
 mod schema;
 mod selector;
 mod status;
+pub mod storage_class;
 mod store;
 mod table;
 mod tls;

@@ -8,9 +8,10 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation, identify};
 use crate::{
-    default, metadata,
+    address, default, metadata,
     resource::{NAMESPACES, Resource, SERVICE_ACCOUNTS},
     status::Status,
+    storage_class,
     store::{Change, Expect, Key, Object, Outcome},
     validate,
 };
@@ -57,6 +58,9 @@ impl Api {
         }
         self.require_namespace(namespace)?;
         default::apply(resource, &mut object);
+        default::storage::protect(resource.kind, &mut object);
+        storage_class::choose(self, resource, &mut object);
+        address::assign(self, resource, &mut object)?;
         let checked = self.check(resource, &object, None);
         let admitted = self
             .admit(Operation::Create, resource, &mut object, None)

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation};
 use crate::{
-    default, metadata,
+    address, default, metadata,
     resource::Resource,
     status::Status,
     store::{Change, Expect, Object, Outcome},
@@ -89,7 +89,9 @@ impl Api {
             }
             check_identity(resource, &current.value, &new)?;
             merge(resource, subresource, &current.value, &mut new);
+            address::keep(resource, &current.value, &mut new);
             default::apply(resource, &mut new);
+            address::assign(self, resource, &mut new)?;
             if new == *current.value {
                 return Ok(current);
             }

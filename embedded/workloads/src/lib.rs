@@ -1,10 +1,19 @@
 //! What makes pods of workloads, over the API for one machine: what kube-controller-manager is to
 //! a cluster.
 //!
-//! [`JobController`] makes the pods of Jobs. What is decided is pure; around it are thin steps that
+//! [`Controllers`] runs one for each kind. What is decided is pure; around it are thin steps that
 //! change objects. Nothing here polls.
 
+mod claim;
+mod controllers;
+mod deployment;
+mod driver;
 mod job;
 mod object;
+mod replica;
+mod replica_set;
+mod template;
+mod write;
 
+pub use self::controllers::Controllers;
 pub use self::job::JobController;
