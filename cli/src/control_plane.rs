@@ -19,7 +19,7 @@ use diwan_controller::{Metrics, Ports};
 use diwan_db_manager::{ObservationStore, SqliteStore, grpc, retention, store};
 use diwan_node::{Node, NodeOptions};
 use diwan_suggestion::{EarlyStoppingService, SuggestionService};
-use diwan_workloads::JobController;
+use diwan_workloads::Controllers;
 use jiff::Timestamp;
 use kube::Client;
 use tokio::net::TcpListener;
@@ -277,11 +277,11 @@ impl ControlPlane {
             metrics,
             self.shutdown.clone(),
         ));
-        let jobs = JobController::start(base.api.clone(), NODE_NAME);
+        let workloads = Controllers::start(&base.api, NODE_NAME);
         let stop = self.shutdown.clone();
         self.tasks.spawn(async move {
             stop.cancelled().await;
-            drop(jobs);
+            drop(workloads);
         });
     }
 

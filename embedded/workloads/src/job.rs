@@ -35,14 +35,14 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 const COMPONENT: &str = "job-controller";
 
 /// A running Job controller. Dropping it ends it.
-pub struct JobController {
+pub(crate) struct JobController {
     worker: JoinHandle<()>,
 }
 
 impl JobController {
     /// Starts the controller; pods go to the node of that name. To be called within a Tokio
     /// runtime.
-    pub fn start(api: Api, node_name: impl Into<String>) -> Self {
+    pub(crate) fn start(api: Api, node_name: impl Into<String>) -> Self {
         let events = Recorder::new(api.clone(), COMPONENT);
         let worker = Worker {
             api,

@@ -16,4 +16,3 @@ mod template;
 mod write;
 
 pub use self::controllers::Controllers;
-pub use self::job::JobController;

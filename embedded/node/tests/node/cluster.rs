@@ -1,4 +1,4 @@
-//! An API, a node and a Job controller over a temporary folder.
+//! An API, a node and the controllers of workloads over a temporary folder.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use diwan_embedded::resource::{JOBS, PODS, Resource};
 use diwan_embedded::{Api, DeleteOptions, LogOptions, Options, PodLogs, Status, WatchEvent};
 use diwan_node::{Node, NodeOptions};
-use diwan_workloads::JobController;
+use diwan_workloads::Controllers;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -16,13 +16,13 @@ use tempfile::TempDir;
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An API with a node and a Job controller.
+/// An API with a node and the controllers of workloads.
 pub(crate) struct Cluster {
     pub(crate) folder: TempDir,
     pub(crate) api: Api,
     pub(crate) options: NodeOptions,
     node: Option<Node>,
-    jobs: Option<JobController>,
+    workloads: Option<Controllers>,
 }
 
 impl Cluster {
@@ -52,30 +52,30 @@ impl Cluster {
             api,
             options,
             node: None,
-            jobs: None,
+            workloads: None,
         };
         cluster.start_node().await;
         cluster
     }
 
-    /// Starts a node and a Job controller, as a new process would.
+    /// Starts a node and the controllers of workloads, as a new process would.
     pub(crate) async fn start_node(&mut self) {
         let node = Node::start(self.api.clone(), self.options.clone())
             .await
             .unwrap();
         self.node = Some(node);
-        self.jobs = Some(JobController::start(self.api.clone(), "machine"));
+        self.workloads = Some(Controllers::start(&self.api, "machine"));
     }
 
     /// Ends the node as kill -9 would: at once, without a word to anybody.
     pub(crate) fn kill_node(&mut self) {
         self.node = None;
-        self.jobs = None;
+        self.workloads = None;
     }
 
     /// Ends the node as Ctrl-C does.
     pub(crate) async fn stop_node(&mut self) {
-        self.jobs = None;
+        self.workloads = None;
         self.node.take().unwrap().stop(Duration::from_secs(5)).await;
     }
 

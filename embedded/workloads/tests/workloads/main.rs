@@ -11,4 +11,5 @@
 
 #[path = "../../../node/tests/node/cluster.rs"]
 mod cluster;
+mod deployments;
 mod jobs;
