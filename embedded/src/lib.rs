@@ -21,6 +21,7 @@ mod metadata;
 mod openapi;
 mod patch;
 mod private_file;
+pub mod quantity;
 pub mod resource;
 mod rest;
 mod schema;

@@ -8,6 +8,7 @@
 //! thin steps that write folders, start holders and change objects. Nothing here polls.
 
 mod changes;
+mod claim;
 mod environment;
 mod expand;
 mod holder;
@@ -18,7 +19,6 @@ mod node;
 mod options;
 mod pod;
 mod prepare;
-mod quantity;
 mod record;
 mod refusal;
 mod registration;
@@ -30,7 +30,7 @@ mod spares;
 mod status;
 mod volume;
 
-use diwan_embedded::event;
+use diwan_embedded::{event, quantity};
 
 pub use self::holder::{ENTRYPOINT, Isolation, install as install_entrypoint};
 pub use self::hook::{PodFiles, PodHook};

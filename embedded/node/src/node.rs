@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diwan_embedded::resource::{CONFIG_MAPS, PODS, SECRETS};
+use diwan_embedded::resource::{CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS};
 use diwan_embedded::{Api, PodLogs, Status, WatchEvent};
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -136,7 +136,7 @@ enum State {
     Running {
         stop: watch::Sender<Stop>,
         place: Place,
-        /// How many ConfigMaps and Secrets had come or changed when it began.
+        /// How many ConfigMaps, Secrets and claims had come or changed when it began.
         sources: u64,
     },
 }
@@ -156,7 +156,7 @@ struct Worker {
     queues: Queues,
     /// The runs of pods; each returns the pod's unique identifier and what came of it.
     runs: JoinSet<(String, Outcome)>,
-    /// How many ConfigMaps and Secrets have come or changed.
+    /// How many ConfigMaps, Secrets and claims have come or changed.
     sources: u64,
     stopping: bool,
 }
@@ -177,7 +177,7 @@ impl Worker {
     /// Works until the node is stopped.
     async fn work(mut self, mut inbox: mpsc::UnboundedReceiver<(Duration, oneshot::Sender<()>)>) {
         let api = self.shared.api.clone();
-        let sources = [&CONFIG_MAPS, &SECRETS].map(|kind| {
+        let sources = [&CONFIG_MAPS, &SECRETS, &PERSISTENT_VOLUME_CLAIMS].map(|kind| {
             let (_, version) = api.list(kind, None);
             api.watch(kind, None, version).boxed()
         });
@@ -470,7 +470,7 @@ impl Worker {
         }
     }
 
-    /// A ConfigMap or Secret is new or has changed: pods that wait for one are tried again.
+    /// A ConfigMap, Secret or claim is new or has changed: pods that wait for one are tried again.
     fn source_changed(&mut self, event: &WatchEvent) {
         let (WatchEvent::Added(object) | WatchEvent::Modified(object)) = event else {
             return;

@@ -21,6 +21,10 @@ pub(crate) trait Lookup {
     fn config_map(&self, name: &str) -> Option<Arc<Value>>;
     /// The Secret of that name.
     fn secret(&self, name: &str) -> Option<Arc<Value>>;
+    /// The PersistentVolumeClaim of that name.
+    fn claim(&self, name: &str) -> Option<Arc<Value>>;
+    /// The PersistentVolume of that name, which is in no namespace.
+    fn volume(&self, name: &str) -> Option<Arc<Value>>;
 }
 
 /// Returns the entries of a ConfigMap; an optional one that is missing has none.

@@ -12,6 +12,7 @@ mod job;
 mod object;
 mod replica;
 mod replica_set;
+mod storage;
 mod template;
 mod write;
 

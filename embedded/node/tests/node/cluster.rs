@@ -64,7 +64,7 @@ impl Cluster {
             .await
             .unwrap();
         self.node = Some(node);
-        self.workloads = Some(Controllers::start(&self.api, "machine"));
+        self.workloads = Some(Controllers::start(&self.api, "machine", self.folder.path()));
     }
 
     /// Ends the node as kill -9 would: at once, without a word to anybody.
@@ -116,9 +116,20 @@ impl Cluster {
         name: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Arc<Value> {
+        self.until_in(kind, "default", name, wanted).await
+    }
+
+    /// Waits until an object of a namespace, or of none, is as it should be.
+    pub(crate) async fn until_in(
+        &self,
+        kind: &'static Resource,
+        namespace: &str,
+        name: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Arc<Value> {
         let (_, version) = self.api.list(kind, None);
-        let mut seen = self.api.get(kind, "default", name);
-        let mut events = pin!(self.api.watch(kind, Some("default"), version));
+        let mut seen = self.api.get(kind, namespace, name);
+        let mut events = pin!(self.api.watch(kind, Some(namespace), version));
         let waiting = async {
             loop {
                 if let Some(object) = seen.take().filter(|object| wanted(object)) {
@@ -133,7 +144,7 @@ impl Cluster {
             }
         };
         let found = tokio::time::timeout(PATIENCE, waiting).await.ok();
-        found.unwrap_or_else(|| panic!("{name} stays {:#?}", self.api.get(kind, "default", name)))
+        found.unwrap_or_else(|| panic!("{name} stays {:#?}", self.api.get(kind, namespace, name)))
     }
 
     /// Waits for a pod's end and returns its phase and the pod.
@@ -150,10 +161,15 @@ impl Cluster {
 
     /// Waits until an object is gone.
     pub(crate) async fn gone(&self, kind: &'static Resource, name: &str) {
+        self.vanished(kind, "default", name).await;
+    }
+
+    /// Waits until an object of a namespace, or of none, is gone.
+    pub(crate) async fn vanished(&self, kind: &'static Resource, namespace: &str, name: &str) {
         let (_, version) = self.api.list(kind, None);
-        let mut events = pin!(self.api.watch(kind, Some("default"), version));
+        let mut events = pin!(self.api.watch(kind, Some(namespace), version));
         let waiting = async {
-            while self.api.get(kind, "default", name).is_some() {
+            while self.api.get(kind, namespace, name).is_some() {
                 events.next().await;
             }
         };

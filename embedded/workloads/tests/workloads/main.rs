@@ -13,3 +13,4 @@
 mod cluster;
 mod deployments;
 mod jobs;
+mod storage;
