@@ -60,6 +60,7 @@ pub struct Node {
     shared: Arc<Shared>,
     requests: mpsc::UnboundedSender<(Duration, oneshot::Sender<()>)>,
     worker: JoinHandle<()>,
+    names: JoinHandle<()>,
 }
 
 impl Node {
@@ -69,7 +70,7 @@ impl Node {
     /// The data folder cannot be used or the API refuses the Node object.
     pub async fn start(api: Api, options: NodeOptions) -> Result<Self, StartError> {
         let capacity = registration::capacity();
-        let settings = Settings::new(&options, capacity)?;
+        let settings = Settings::new(api.clone(), &options, capacity)?;
         let changes = Changes::new()?;
         registration::register(&api, &options.node_name, capacity, options.max_pods).await?;
         let live = Mutex::default();
@@ -80,6 +81,7 @@ impl Node {
             changes,
             live,
         });
+        let names = tokio::spawn(Arc::clone(&shared.settings.hosts).follow());
         shared.api.set_logs(Arc::new(Logs::new(&shared)));
         let (requests, inbox) = mpsc::unbounded_channel();
         let ledger = Ledger::new(capacity, options.max_pods);
@@ -89,6 +91,7 @@ impl Node {
             shared,
             requests,
             worker,
+            names,
         })
     }
 
@@ -117,6 +120,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.worker.abort();
+        self.names.abort();
     }
 }
 

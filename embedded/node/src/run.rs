@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diwan_embedded::resource::{
-    CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, SECRETS,
+    CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, SECRETS, SERVICES,
 };
 use diwan_embedded::{Api, DeleteOptions, Subresource};
 use jiff::Timestamp;
@@ -240,6 +240,9 @@ impl Lookup for InNamespace<'_> {
     fn claim(&self, name: &str) -> Option<Arc<Value>> {
         self.api
             .get(&PERSISTENT_VOLUME_CLAIMS, self.namespace, name)
+    }
+    fn services(&self) -> Vec<Arc<Value>> {
+        self.api.list(&SERVICES, Some(self.namespace)).0
     }
     fn volume(&self, name: &str) -> Option<Arc<Value>> {
         self.api.get(&PERSISTENT_VOLUMES, "", name)

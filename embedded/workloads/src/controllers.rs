@@ -7,7 +7,9 @@ use tokio::task::JoinSet;
 
 use crate::deployment::Deployments;
 use crate::driver::drive;
+use crate::endpoints::EndpointsOfServices;
 use crate::job::JobController;
+use crate::proxy::Proxy;
 use crate::replica_set::ReplicaSets;
 use crate::storage::{Claims, Volumes};
 
@@ -25,6 +27,8 @@ impl Controllers {
         let mut others = JoinSet::new();
         others.spawn(drive(api.clone(), ReplicaSets::new(api.clone(), node)));
         others.spawn(drive(api.clone(), Deployments::new(api.clone())));
+        others.spawn(drive(api.clone(), EndpointsOfServices::new(api.clone())));
+        others.spawn(drive(api.clone(), Proxy::new(api.clone())));
         let folders = data.join("volumes");
         others.spawn(drive(
             api.clone(),

@@ -15,7 +15,7 @@ pub(crate) fn is_same(one: &Value, other: &Value) -> bool {
 /// A template without what a Deployment adds to it.
 fn bare(template: &Value) -> Value {
     let mut template = template.clone();
-    let metadata = template["metadata"].as_object_mut();
+    let metadata = template.get_mut("metadata").and_then(Value::as_object_mut);
     if let Some(metadata) = metadata {
         if let Some(labels) = metadata.get_mut("labels").and_then(Value::as_object_mut) {
             labels.remove(HASH);

@@ -13,4 +13,5 @@
 mod cluster;
 mod deployments;
 mod jobs;
+mod services;
 mod storage;
