@@ -26,9 +26,13 @@ pub use self::{
 use crate::{
     custom, garbage, metadata,
     ownership::Writer,
-    resource::{CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS},
+    resource::{
+        CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS,
+        STORAGE_CLASSES,
+    },
     selector::Selector,
     status::Status,
+    storage_class,
     store::{Key, Object, OpenError, Store},
     watch::{EventKind, WatchEvent},
 };
@@ -359,6 +363,12 @@ fn seeds() -> Vec<(Key, Value)> {
         let value = json!({ "metadata": { "name": "default", "namespace": namespace } });
         add(&SERVICE_ACCOUNTS, namespace, "default", value);
     }
+    add(
+        &STORAGE_CLASSES,
+        "",
+        storage_class::STANDARD,
+        storage_class::standard(),
+    );
     for definition in custom::seeds() {
         let name = metadata::name(&definition).to_owned();
         add(&CUSTOM_RESOURCE_DEFINITIONS, "", &name, definition);

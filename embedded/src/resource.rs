@@ -74,7 +74,11 @@ impl Resource {
         self.custom
             || matches!(
                 self.group,
-                "apps" | "batch" | "apiextensions.k8s.io" | "scheduling.k8s.io"
+                "apps"
+                    | "batch"
+                    | "apiextensions.k8s.io"
+                    | "scheduling.k8s.io"
+                    | "discovery.k8s.io"
             )
     }
 }

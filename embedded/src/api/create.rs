@@ -8,10 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation, identify};
 use crate::{
-    default, metadata,
+    address, default, metadata,
     ownership::{self, Writer},
     resource::{NAMESPACES, Resource, SERVICE_ACCOUNTS},
     status::Status,
+    storage_class,
     store::{Change, Expect, Key, Object, Outcome},
     validate,
 };
@@ -62,6 +63,9 @@ impl Api {
         default::apply(resource, &mut object);
         self.track(resource, None, &mut object, writer);
         ownership::disown(&mut object, &made);
+        default::storage::protect(resource.kind, &mut object);
+        storage_class::choose(self, resource, &mut object);
+        address::assign(self, resource, &mut object)?;
         let checked = self.check(resource, &object, None);
         let admitted = self
             .admit(Operation::Create, resource, &mut object, None)

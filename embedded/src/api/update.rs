@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation};
 use crate::{
-    default, event_view, metadata,
+    address, default, event_view, metadata,
     ownership::{self, Writer, same_but_times},
     resource::Resource,
     status::Status,
@@ -110,7 +110,9 @@ impl Api {
             }
             check_identity(resource, &current.value, &new)?;
             merge(resource, subresource, &current.value, &mut new);
+            address::keep(resource, &current.value, &mut new);
             default::apply(resource, &mut new);
+            address::assign(self, resource, &mut new)?;
             if new == *current.value {
                 return Ok(current);
             }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, ReplicaSet, StatefulSet},
+        apps::v1::{ControllerRevision, Deployment, ReplicaSet, StatefulSet},
         batch::v1::{CronJob, Job},
         coordination::v1::Lease,
         core::v1::{
@@ -90,6 +90,12 @@ const ROWS: &[Row] = &[
         "ServiceAccount",
         "io.k8s.api.core.v1.ServiceAccount",
         add::<ServiceAccount>,
+    ),
+    (
+        "apps",
+        "ControllerRevision",
+        "io.k8s.api.apps.v1.ControllerRevision",
+        add::<ControllerRevision>,
     ),
     (
         "apps",

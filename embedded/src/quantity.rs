@@ -3,7 +3,7 @@
 /// Reads a quantity as a number of units.
 ///
 /// Returns `None` for a text that is no quantity.
-pub(crate) fn parse(text: &str) -> Option<f64> {
+pub fn parse(text: &str) -> Option<f64> {
     let text = text.trim();
     let split = text.find(|c: char| !c.is_ascii_digit() && !matches!(c, '.' | '+' | '-'));
     let (number, suffix) = text.split_at(split.unwrap_or(text.len()));

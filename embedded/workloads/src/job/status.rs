@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::status::time;
+use crate::object::time;
 
 /// A condition that a Job has got.
 #[derive(Clone, Debug, PartialEq, Eq)]

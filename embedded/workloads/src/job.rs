@@ -14,6 +14,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use diwan_embedded::event::{Event, Recorder};
 use diwan_embedded::resource::{JOBS, PODS};
 use diwan_embedded::{Api, DeleteOptions, Subresource, WatchEvent};
 use futures::StreamExt as _;
@@ -24,8 +25,7 @@ use tokio::time::{Instant, sleep_until};
 
 use self::plan::{Action, Plan, Situation};
 use self::view::PodView;
-use crate::event::{Event, Recorder};
-use crate::pod::metadata;
+use crate::object::metadata;
 
 /// A status that only counts is written this late, so that a short Job has one write, its end.
 const WRITE_AFTER: Duration = Duration::from_millis(100);
@@ -35,14 +35,14 @@ const LONGEST_RETRY: Duration = Duration::from_mins(1);
 const COMPONENT: &str = "job-controller";
 
 /// A running Job controller. Dropping it ends it.
-pub struct JobController {
+pub(crate) struct JobController {
     worker: JoinHandle<()>,
 }
 
 impl JobController {
     /// Starts the controller; pods go to the node of that name. To be called within a Tokio
     /// runtime.
-    pub fn start(api: Api, node_name: impl Into<String>) -> Self {
+    pub(crate) fn start(api: Api, node_name: impl Into<String>) -> Self {
         let events = Recorder::new(api.clone(), COMPONENT);
         let worker = Worker {
             api,

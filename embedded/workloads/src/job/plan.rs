@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use diwan_embedded::event::Event;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::status::{self, Condition, Counts};
 use super::view::{Phase, PodView};
-use crate::event::Event;
-use crate::pod::is_deleting;
+use crate::object::is_deleting;
 
 /// The wait after the first failure; it doubles with each.
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);

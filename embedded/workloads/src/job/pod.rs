@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::view::ANNOTATION_ATTEMPT;
-use crate::pod::metadata;
+use crate::object::metadata;
 
 /// Letters of names: no vowels, so no words.
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";

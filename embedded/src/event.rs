@@ -3,13 +3,12 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use diwan_embedded::Api;
-use diwan_embedded::resource::EVENTS;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::pod::metadata;
-use crate::status::time;
+use crate::Api;
+use crate::metadata::{text as metadata, time};
+use crate::resource::EVENTS;
 
 /// How many normal events may be written at once.
 const BURST: f64 = 200.0;
@@ -18,18 +17,18 @@ const RATE: f64 = 25.0;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Event {
+pub struct Event {
     /// `Normal` or `Warning`.
-    pub(crate) kind: &'static str,
+    pub kind: &'static str,
     /// One word.
-    pub(crate) reason: &'static str,
+    pub reason: &'static str,
     /// A sentence.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Event {
     /// Something that is as it should be.
-    pub(crate) fn normal(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn normal(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             kind: "Normal",
             reason,
@@ -37,7 +36,7 @@ impl Event {
         }
     }
     /// Something that somebody should look at.
-    pub(crate) fn warning(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn warning(reason: &'static str, message: impl Into<String>) -> Self {
         Self {
             kind: "Warning",
             reason,
@@ -49,14 +48,15 @@ impl Event {
 /// Writes the events of one component. While objects come and go by the hundred a second, those
 /// that say nothing but that all is well are thinned out.
 #[derive(Clone)]
-pub(crate) struct Recorder {
+pub struct Recorder {
     api: Api,
     component: &'static str,
     allowance: Arc<Mutex<Allowance>>,
 }
 
 impl Recorder {
-    pub(crate) fn new(api: Api, component: &'static str) -> Self {
+    /// A recorder for one component.
+    pub fn new(api: Api, component: &'static str) -> Self {
         let allowance = Allowance {
             left: BURST,
             at: Instant::now(),
@@ -69,7 +69,7 @@ impl Recorder {
     }
 
     /// Writes an event, unless it is one too many.
-    pub(crate) fn record(&self, object: &Value, event: Event) {
+    pub fn record(&self, object: &Value, event: Event) {
         let mut allowance = self
             .allowance
             .lock()
@@ -99,7 +99,7 @@ impl Allowance {
 }
 
 /// Writes an event about an object, without making anybody wait for it.
-pub(crate) fn record(api: &Api, component: &'static str, object: &Value, event: Event) {
+pub fn record(api: &Api, component: &'static str, object: &Value, event: Event) {
     let now = Timestamp::now();
     let (name, namespace) = (
         metadata(object, "name"),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::pod::{is_deleting, metadata};
+use crate::object::{is_deleting, metadata};
 
 /// On pods of Jobs: the number of the attempt.
 pub(super) const ANNOTATION_ATTEMPT: &str = "diwan.dev/attempt";
