@@ -69,6 +69,7 @@ impl Node {
     /// # Errors
     /// The data folder cannot be used or the API refuses the Node object.
     pub async fn start(api: Api, options: NodeOptions) -> Result<Self, StartError> {
+        let api = api.managed_by("kubelet");
         let capacity = registration::capacity();
         let settings = Settings::new(api.clone(), &options, capacity)?;
         let changes = Changes::new()?;

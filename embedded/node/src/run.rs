@@ -94,7 +94,8 @@ async fn bind(api: &Api, pod: &Pod) {
     if pod.spec.node_name.is_some() {
         return;
     }
-    let bound = api.modify(
+    let scheduler = api.managed_by("kube-scheduler");
+    let bound = scheduler.modify(
         &PODS,
         &pod.namespace,
         &pod.name,

@@ -24,6 +24,7 @@ impl Controllers {
     /// in the data folder. To be called within a Tokio
     /// runtime.
     pub fn start(api: &Api, node: &str, data: &Path) -> Self {
+        let api = &api.managed_by("kube-controller-manager");
         let mut others = JoinSet::new();
         others.spawn(drive(api.clone(), ReplicaSets::new(api.clone(), node)));
         others.spawn(drive(api.clone(), Deployments::new(api.clone())));
