@@ -62,6 +62,7 @@ pub(super) fn check(
         .into_iter()
         .map(|path| format!("unknown field \"{path}\""))
         .collect();
+    schema.settle(object);
     match mode {
         Mode::Strict if !unknown.is_empty() => {
             let list = unknown.join(", ");

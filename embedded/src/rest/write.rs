@@ -144,9 +144,6 @@ impl Change for Patch {
         let shown = self.shown(&new);
         let warnings = field_validation::check(call, &mut new, Some(current))
             .map_err(|status| patched::unreadable(call.target.resource, &shown, status))?;
-        if let Some(schema) = schema {
-            schema.settle(&mut new);
-        }
         Ok((new, warnings))
     }
 }

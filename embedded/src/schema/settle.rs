@@ -25,6 +25,10 @@ impl Schema {
 fn settle(place: Place<'_>, value: &mut Value) {
     match value {
         Value::Object(map) if place.is_builtin() => map.retain(|name, value| {
+            // An empty list of owners is not the same as none: it forgets them.
+            if name == "managedFields" {
+                return !value.is_null();
+            }
             let Some(child) = place.field(name) else {
                 return true;
             };
@@ -63,7 +67,9 @@ mod tests {
     #[test]
     fn nulls_and_empty_collections_go() {
         let mut pod = json!({
-            "metadata": { "labels": {}, "finalizers": [], "annotations": { "a": null } },
+            "metadata": {
+                "labels": {}, "finalizers": [], "annotations": { "a": null }, "managedFields": [],
+            },
             "spec": {
                 "containers": [{ "name": "a", "args": null, "env": [] }],
                 "volumes": [{ "name": "v", "emptyDir": {} }],
@@ -74,7 +80,7 @@ mod tests {
         assert_eq!(
             pod,
             json!({
-                "metadata": { "annotations": { "a": "" } },
+                "metadata": { "annotations": { "a": "" }, "managedFields": [] },
                 "spec": {
                     "containers": [{ "name": "a" }],
                     "volumes": [{ "name": "v", "emptyDir": {} }],

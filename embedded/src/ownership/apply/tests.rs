@@ -164,6 +164,7 @@ proptest! {
             // Somebody else changes it in between.
             let before = live.clone();
             live["spec"] = edit["spec"].clone();
+            schema.settle(&mut live);
             track(schema, &PODS, Some(&before), &mut live, &writer("u", false), now);
             let once = apply(Some(&live), &second);
             let twice = apply(Some(&once), &second);

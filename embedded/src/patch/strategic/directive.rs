@@ -97,15 +97,12 @@ pub(super) fn apply_to_items(
     Ok((old, rest))
 }
 
-/// A value that is new in an object, without nulls and directives.
+/// A value that is new in an object, without nulls; a map with a directive is not new at all.
 pub(super) fn plain(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,
         Value::Object(map) => {
-            if map
-                .get(DIRECTIVE)
-                .is_some_and(|directive| directive == "delete")
-            {
+            if map.contains_key(DIRECTIVE) {
                 return None;
             }
             let fields = map
@@ -114,20 +111,11 @@ pub(super) fn plain(value: Value) -> Option<Value> {
                 .filter_map(|(field, value)| Some((field, plain(value)?)));
             Some(Value::Object(fields.collect()))
         }
-        Value::Array(items) => {
-            let items = items.into_iter().filter(|item| {
-                item.as_object()
-                    .is_none_or(|map| map.len() != 1 || !map.contains_key(DIRECTIVE))
-            });
-            Some(items.filter_map(plain).collect())
-        }
+        Value::Array(items) => Some(items.into_iter().filter_map(plain).collect()),
         simple => Some(simple),
     }
 }
 
 fn is_directive(field: &str) -> bool {
-    field == DIRECTIVE
-        || field == RETAIN_KEYS
-        || field.starts_with(DELETE_ITEMS)
-        || field.starts_with(SET_ORDER)
+    field == RETAIN_KEYS || field.starts_with(DELETE_ITEMS) || field.starts_with(SET_ORDER)
 }

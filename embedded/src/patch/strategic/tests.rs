@@ -148,6 +148,11 @@ fn maps_merge_are_replaced_or_emptied() {
         &json!({ "metadata": { "annotations": { "x": null, "y": "1" } } }),
     );
     assert_eq!(new.unwrap()["metadata"]["annotations"], json!({ "y": "1" }));
+    let new = patched(
+        pod(),
+        &json!({ "metadata": { "annotations": { "$patch": "replace", "y": "1" } } }),
+    );
+    assert_eq!(new.unwrap()["metadata"].get("annotations"), None);
 }
 
 #[test]
