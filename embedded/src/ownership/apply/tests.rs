@@ -131,7 +131,7 @@ fn any_pod() -> impl Strategy<Value = Value> {
         },
     );
     let map = prop::collection::btree_map("[a-c]", "[x-y]", 0..3);
-    let containers = prop::collection::vec(container, 0..3).prop_map(|mut list| {
+    let containers = prop::collection::vec(container, 1..3).prop_map(|mut list| {
         list.sort_by_key(|c| c["name"].to_string());
         list.dedup_by_key(|c| c["name"].to_string());
         list
