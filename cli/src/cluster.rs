@@ -31,7 +31,7 @@ use diwan_db_manager::retention::{self, Age};
 use diwan_db_manager::url::DatabaseUrl;
 use diwan_db_manager::{ObservationStore, OpenOptions, TrialTokens, grpc, store};
 use diwan_suggestion::{
-    EarlyStoppers, EarlyStoppingService, Services, Suggesters, SuggestionService,
+    EarlyStoppers, EarlyStoppingService, Services, Suggesters, SuggestionService, by_name,
 };
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Api, Client};
@@ -151,8 +151,8 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
         }),
         tokens,
         rules: Rules {
-            suggesters: Arc::new(Suggesters::with_images()),
-            early_stoppers: Arc::new(EarlyStoppers::with_images()),
+            suggesters: Arc::new(Suggesters::with_images(by_name())),
+            early_stoppers: Arc::new(EarlyStoppers::with_images(by_name())),
         },
         collectors: Collectors::default(),
         db_manager: flags

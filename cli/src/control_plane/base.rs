@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use diwan_db_manager::TrialTokens;
+use diwan_embedded::resource::SERVICES;
 use diwan_embedded::{Api, Options};
-use diwan_suggestion::{EarlyStoppers, Suggesters};
+use diwan_suggestion::{EarlyStoppers, Locate, Suggesters};
 use kube::Client;
 
 use super::admission::Admitter;
@@ -31,11 +32,11 @@ impl Base {
             .map(ConfigFile::read)
             .transpose()?
             .unwrap_or_default();
-        let rules = Rules {
-            suggesters: Arc::default(),
-            early_stoppers: Arc::default(),
-        };
         let api = Api::open(Options::new(data))?;
+        let rules = Rules {
+            suggesters: Arc::new(Suggesters::with_images(by_address(api.clone()))),
+            early_stoppers: Arc::new(EarlyStoppers::with_images(by_address(api.clone()))),
+        };
         let tokens = TrialTokens::open(&data.join("trial-tokens.key"));
         let tokens = Arc::new(tokens.context("can't prepare the tokens of trials")?);
         let collectors = Collectors::default();
@@ -57,6 +58,14 @@ impl Base {
             tokens,
         })
     }
+}
+
+/// The host of a Service: its address, since names mean something in pods only.
+fn by_address(api: Api) -> Locate {
+    Arc::new(move |namespace, name| {
+        let service = api.get(&SERVICES, namespace, name)?;
+        Some(service["spec"]["clusterIP"].as_str()?.to_owned())
+    })
 }
 
 /// An API without anything that runs: enough to ask whether objects would be accepted.

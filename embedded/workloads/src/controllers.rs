@@ -5,12 +5,14 @@ use std::path::Path;
 use diwan_embedded::Api;
 use tokio::task::JoinSet;
 
+use crate::cron_job::CronJobs;
 use crate::deployment::Deployments;
 use crate::driver::drive;
 use crate::endpoints::EndpointsOfServices;
 use crate::job::JobController;
 use crate::proxy::Proxy;
 use crate::replica_set::ReplicaSets;
+use crate::stateful_set::StatefulSets;
 use crate::storage::{Claims, Volumes};
 
 /// The running controllers of all kinds. Dropping them ends them.
@@ -30,6 +32,8 @@ impl Controllers {
         others.spawn(drive(api.clone(), Deployments::new(api.clone())));
         others.spawn(drive(api.clone(), EndpointsOfServices::new(api.clone())));
         others.spawn(drive(api.clone(), Proxy::new(api.clone())));
+        others.spawn(drive(api.clone(), StatefulSets::new(api.clone(), node)));
+        others.spawn(drive(api.clone(), CronJobs::new(api.clone())));
         let folders = data.join("volumes");
         others.spawn(drive(
             api.clone(),

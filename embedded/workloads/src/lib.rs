@@ -6,6 +6,7 @@
 
 mod claim;
 mod controllers;
+mod cron_job;
 mod deployment;
 mod driver;
 mod endpoints;
@@ -14,6 +15,7 @@ mod object;
 mod proxy;
 mod replica;
 mod replica_set;
+mod stateful_set;
 mod storage;
 mod template;
 mod write;

@@ -12,6 +12,7 @@ use crate::early_stopping::{
     Curves, StoppingRules, early_stopping_errors, early_stopping_names, stopping_rules,
 };
 use crate::outside::{Outside, Outsiders};
+use crate::place::{Images, Locate};
 use crate::service::SuggestionError;
 
 /// Answers for every algorithm of early stopping that can be served here.
@@ -43,10 +44,10 @@ impl EarlyStoppers {
     }
 
     /// The built-in algorithms, where others can run in images: a Service of the experiment's
-    /// leads to them.
-    pub fn with_images() -> Self {
+    /// leads to them, and `locate` tells where that is.
+    pub fn with_images(locate: Locate) -> Self {
         Self {
-            outside: Outsiders::in_images(EARLY_STOPPING_PORT),
+            outside: Outsiders::in_images(Images::new(EARLY_STOPPING_PORT, locate)),
         }
     }
 

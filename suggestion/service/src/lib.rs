@@ -14,6 +14,7 @@ mod grpc;
 mod history;
 mod known;
 mod outside;
+mod place;
 mod remote;
 mod service;
 mod suggesters;
@@ -26,5 +27,6 @@ pub use early_stopping::{
 };
 pub use encoded::SuggestionsServer;
 pub use grpc::{Services, SuggestionService, serve};
+pub use place::{Locate, by_name};
 pub use service::{SuggestReply, SuggestRequest, SuggestionError};
 pub use suggesters::Suggesters;

@@ -12,6 +12,7 @@ use tokio::sync::OnceCell;
 
 use crate::command::Service;
 use crate::config::{AlgorithmConfig, ServiceImage, Source};
+use crate::place::Images;
 use crate::remote::Remote;
 use crate::service::SuggestionError;
 
@@ -22,15 +23,15 @@ const CONNECTIONS: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Outsiders {
     by_name: RwLock<BTreeMap<String, Arc<Outside>>>,
-    /// The port of services in images, where these can run.
-    images: Option<u16>,
+    /// Where services in images are, where these can run.
+    images: Option<Images>,
 }
 
 impl Outsiders {
-    /// None yet; images run elsewhere and listen on this port.
-    pub(crate) fn in_images(port: u16) -> Self {
+    /// None yet; images run elsewhere.
+    pub(crate) fn in_images(images: Images) -> Self {
         Self {
-            images: Some(port),
+            images: Some(images),
             ..Self::default()
         }
     }
@@ -53,8 +54,8 @@ impl Outsiders {
             let name = config.algorithm_name.clone();
             let kept = before.get(&name).filter(|outside| outside.config == config);
             let outside = kept.cloned();
-            let outside =
-                outside.unwrap_or_else(|| Arc::new(Outside::new(config, base, self.images)));
+            let outside = outside
+                .unwrap_or_else(|| Arc::new(Outside::new(config, base, self.images.clone())));
             by_name.insert(name, outside);
         }
     }
@@ -82,8 +83,8 @@ pub(crate) struct Outside {
     /// Where commands run and relative folders begin.
     base: PathBuf,
     connection: OnceCell<Connection>,
-    /// The port of services in images, where these can run.
-    images: Option<u16>,
+    /// Where services in images are, where these can run.
+    images: Option<Images>,
     /// Connections to services in images, by address: each experiment has its own.
     services: Mutex<HashMap<String, Remote>>,
 }
@@ -95,7 +96,7 @@ struct Connection {
 }
 
 impl Outside {
-    fn new(config: AlgorithmConfig, base: &Path, images: Option<u16>) -> Self {
+    fn new(config: AlgorithmConfig, base: &Path, images: Option<Images>) -> Self {
         Self {
             config,
             base: base.to_owned(),
@@ -120,8 +121,8 @@ impl Outside {
     /// The service, which is started first where that is on us.
     pub(crate) async fn remote(&self, experiment: &Experiment) -> Result<Remote, SuggestionError> {
         let timeout = timeout(experiment)?.unwrap_or(self.config.timeout);
-        if let (Source::Image(_), Some(port)) = (&self.config.source, self.images) {
-            return self.service(experiment, port, timeout);
+        if let (Source::Image(_), Some(images)) = (&self.config.source, &self.images) {
+            return self.service(experiment, images, timeout);
         }
         let connection = self.connection.get_or_try_init(|| self.connect()).await?;
         if let Some(command) = &connection.command {
@@ -133,12 +134,16 @@ impl Outside {
     fn service(
         &self,
         experiment: &Experiment,
-        port: u16,
+        images: &Images,
         timeout: Duration,
     ) -> Result<Remote, SuggestionError> {
         let namespace = experiment.metadata.namespace.as_deref();
         let namespace = namespace.unwrap_or("default");
-        let address = format!("{}.{namespace}:{port}", service_name(experiment));
+        let name = service_name(experiment);
+        let Some(address) = images.address(namespace, &name) else {
+            let text = format!("Service {name} of namespace {namespace} is not there yet");
+            return Err(SuggestionError::Retry(text));
+        };
         let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(remote) = services.get(&address) {
             return Ok(remote.clone().within(timeout));

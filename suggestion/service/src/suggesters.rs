@@ -10,6 +10,7 @@ use diwan_api::{Experiment, FieldError};
 use crate::config::{AlgorithmConfig, ServiceImage};
 use crate::known::{Known, TrialSource};
 use crate::outside::{Outside, Outsiders};
+use crate::place::{Images, Locate};
 use crate::service::{self, SuggestReply, SuggestRequest, SuggestionError};
 
 /// Answers for every algorithm that can be served here. Commands are started when they are first
@@ -31,10 +32,10 @@ impl Suggesters {
     }
 
     /// The built-in algorithms, where others can run in images: a Service of the experiment's
-    /// leads to them.
-    pub fn with_images() -> Self {
+    /// leads to them, and `locate` tells where that is.
+    pub fn with_images(locate: Locate) -> Self {
         Self {
-            outside: Outsiders::in_images(SUGGESTION_PORT),
+            outside: Outsiders::in_images(Images::new(SUGGESTION_PORT, locate)),
             known: Arc::default(),
         }
     }

@@ -11,7 +11,9 @@
 
 #[path = "../../../node/tests/node/cluster.rs"]
 mod cluster;
+mod cron_jobs;
 mod deployments;
 mod jobs;
 mod services;
+mod stateful_sets;
 mod storage;
