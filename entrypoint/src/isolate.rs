@@ -14,12 +14,18 @@ use std::path::{Component, Path, PathBuf};
 use crate::plan::{Isolation, Mount};
 use crate::sys::{self, Fork};
 
-/// Isolates this process as the plan says. Does nothing without mounts.
+/// Isolates this process as the plan says: with mounts of its own, and all else read-only where that
+/// is wanted. Does nothing without either.
 ///
 /// # Errors
 /// Says which step or mount failed.
-pub(crate) fn isolate(kind: Isolation, stage: &Path, mounts: &[Mount]) -> Result<(), String> {
-    if mounts.is_empty() {
+pub(crate) fn isolate(
+    kind: Isolation,
+    stage: &Path,
+    mounts: &[Mount],
+    read_only: bool,
+) -> Result<(), String> {
+    if mounts.is_empty() && !read_only {
         return Ok(());
     }
     match kind {
@@ -40,9 +46,17 @@ pub(crate) fn isolate(kind: Isolation, stage: &Path, mounts: &[Mount]) -> Result
     .map_err(|e| format!("cannot detach the mounts: {e}"))?;
     // All sources are taken before the first target is covered.
     let trees = mounts.iter().map(take).collect::<Result<Vec<_>, _>>()?;
+    let protect = |path: &Path, below: bool| {
+        sys::make_path_read_only(path, below)
+            .map_err(|e| format!("cannot protect {}: {e}", path.display()))
+    };
+    if read_only {
+        protect(Path::new("/"), true)?;
+    }
     let mut layout = Layout {
         stage,
         assembled: Vec::new(),
+        folders: Vec::new(),
         targets: Vec::new(),
     };
     for (mount, taken) in mounts.iter().zip(trees) {
@@ -54,6 +68,11 @@ pub(crate) fn isolate(kind: Isolation, stage: &Path, mounts: &[Mount]) -> Result
             )
         })?;
     }
+    if read_only {
+        for folder in &layout.folders {
+            protect(folder, false)?;
+        }
+    }
     Ok(())
 }
 
@@ -64,6 +83,26 @@ fn unshare_user() -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+}
+
+/// Takes this process into the namespaces of another one, where they are not its own.
+///
+/// # Errors
+/// The process is gone, or is another user's.
+pub(crate) fn enter(pid: i32) -> io::Result<()> {
+    // The user's first: it gives the right to enter the other one.
+    let kinds = [("user", sys::CLONE_NEWUSER), ("mnt", sys::CLONE_NEWNS)];
+    let mut files = Vec::new();
+    for (name, kind) in kinds {
+        let path = format!("/proc/{pid}/ns/{name}");
+        let own = fs::read_link(format!("/proc/self/ns/{name}"))?;
+        if fs::read_link(&path)? != own {
+            files.push((File::open(path)?, kind));
+        }
+    }
+    files
+        .iter()
+        .try_for_each(|(file, kind)| sys::enter_namespace(file, *kind))
 }
 
 /// A copy of a mount's source, attached nowhere yet.
@@ -91,6 +130,8 @@ struct Layout<'a> {
     /// The devices of assembled folders. What lies on them is this container's own; what is bound
     /// into them has the machine's devices.
     assembled: Vec<u64>,
+    /// The folders that were assembled.
+    folders: Vec<PathBuf>,
     /// Where something was attached. Entries may be made below, as the kubelet does it.
     targets: Vec<PathBuf>,
 }
@@ -104,6 +145,7 @@ impl Layout<'_> {
             if !self.is_own(&target)? {
                 self.assemble(&target)?;
                 self.assembled.push(target.metadata()?.dev());
+                self.folders.push(target.clone());
             }
             target.push(missing);
             make(&target, taken.is_folder)?;
@@ -224,7 +266,7 @@ fn attempt(kind: Isolation, folder: &Path) -> Result<(), String> {
     let (mut reports, mut report) = sys::pipe().map_err(|e| e.to_string())?;
     match sys::fork_process().map_err(|e| e.to_string())? {
         Fork::Child => {
-            let outcome = isolate(kind, folder, &mounts);
+            let outcome = isolate(kind, folder, &mounts, false);
             let message = outcome.err().unwrap_or_else(|| "ok".into());
             let _ = io::Write::write_all(&mut report, message.as_bytes());
             sys::exit_now(0);
