@@ -43,6 +43,8 @@ pub(crate) struct Held<'a> {
     pub(crate) asked: bool,
     /// When this run is killed.
     pub(crate) kill_at: Option<Instant>,
+    /// How many processes the kernel had killed for their memory when this run began.
+    pub(crate) killed_for_memory: u64,
 }
 
 impl<'a> Held<'a> {
@@ -56,6 +58,7 @@ impl<'a> Held<'a> {
             let_go: !container.held_back,
             asked: false,
             kill_at: None,
+            killed_for_memory: 0,
         }
     }
 

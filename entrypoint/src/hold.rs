@@ -134,6 +134,7 @@ impl<'a> Holder<'a> {
             let held = &mut self.held[index];
             let (name, at) = (&held.container.name, record::now());
             message::clear(held.container);
+            held.killed_for_memory = killed_for_memory(held.container);
             match launch::launch(self.plan, held.container, held.restart) {
                 Ok(pid) => {
                     self.record.start(name, held.restart, pid, at);
@@ -194,7 +195,7 @@ impl<'a> Holder<'a> {
             if !text.is_empty() {
                 self.record.message(&container.name, restart, &text);
             }
-            if ran_out_of_memory(container) {
+            if killed_for_memory(container) > held.killed_for_memory {
                 self.record.out_of_memory(&container.name, restart);
             }
             self.record.exit(&container.name, restart, ended);
@@ -243,6 +244,9 @@ impl<'a> Holder<'a> {
 
     /// Asks all processes to end within this time.
     fn end_within(&mut self, grace: Duration) {
+        if self.kill_at.is_none() {
+            self.record.ending();
+        }
         let at = Instant::now() + grace;
         self.kill_at = Some(self.kill_at.map_or(at, |earlier| earlier.min(at)));
         let plain = |h: &Held<'_>| h.container.kind != Kind::Sidecar && h.let_go;
@@ -300,8 +304,8 @@ impl<'a> Holder<'a> {
     }
 }
 
-/// Whether the kernel killed a process of a container's control group for its memory.
-fn ran_out_of_memory(container: &Container) -> bool {
+/// How many processes of a container's control group the kernel killed for their memory.
+fn killed_for_memory(container: &Container) -> u64 {
     let events = container
         .cgroup
         .as_ref()
@@ -311,5 +315,7 @@ fn ran_out_of_memory(container: &Container) -> bool {
         let mut lines = text.lines();
         lines.find_map(|line| line.strip_prefix("oom_kill "))
     });
-    count.is_some_and(|count| count.trim() != "0")
+    count
+        .and_then(|count| count.trim().parse().ok())
+        .unwrap_or(0)
 }

@@ -5,14 +5,19 @@
 //! its nearest existing folder is assembled anew on a tmpfs, with every entry of the old one bound
 //! into it, and laid over the old one; for `/` the assembled folder becomes the root.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use crate::plan::{Isolation, Mount};
 use crate::sys::{self, Fork};
+
+/// The folder of devices.
+const DEVICES: &str = "/dev";
 
 /// Isolates this process as the plan says: with mounts of its own, and all else read-only where that
 /// is wanted. Does nothing without either.
@@ -182,6 +187,9 @@ impl Layout<'_> {
                 std::os::unix::fs::symlink(fs::read_link(&from)?, &to)?;
                 continue;
             }
+            if folder == Path::new(DEVICES) && is_rare(&entry.file_name()) {
+                continue;
+            }
             make(&to, kind.is_dir())?;
             // What this user may not bind stays empty; few containers would look there.
             let _ = sys::mount(Some(&from), &to, None, sys::MS_BIND | sys::MS_REC, None);
@@ -193,6 +201,17 @@ impl Layout<'_> {
         }
         sys::mount(Some(self.stage), folder, None, sys::MS_MOVE, None)
     }
+}
+
+/// Whether a device is one of the many that no container looks for, or gets on a cluster: virtual
+/// consoles and the like. Binding each would take longer than all else.
+fn is_rare(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    let console = name.strip_prefix(b"tty").and_then(|rest| rest.first());
+    console.is_some_and(u8::is_ascii_digit)
+        || [&b"vcs"[..], b"loop", b"ram"]
+            .iter()
+            .any(|kind| name.starts_with(kind))
 }
 
 /// Makes a folder with its parents, or an empty file.

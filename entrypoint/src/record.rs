@@ -9,6 +9,7 @@
 //! exit RESTART CODE SIGNAL TIME CONTAINER
 //! wait SECONDS CONTAINER
 //! fail RESTART TIME CONTAINER MESSAGE…
+//! ending TIME
 //! end TIME
 //! ```
 //!
@@ -88,6 +89,11 @@ impl Record {
     pub(crate) fn fail(&mut self, container: &str, restart: u32, message: &str) {
         let message = message.replace('\n', " ");
         self.line(&format!("fail {restart} {} {container} {message}", now()));
+    }
+
+    /// Processes are asked to end.
+    pub(crate) fn ending(&mut self) {
+        self.line(&format!("ending {}", now()));
     }
 
     /// No process of the pod is left.
