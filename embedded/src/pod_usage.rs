@@ -41,8 +41,10 @@ pub(crate) const VERSION: &str = "v1beta1";
 /// Both.
 pub(crate) const GROUP_VERSION: &str = "metrics.k8s.io/v1beta1";
 /// What there is in it: names, kinds, and whether they are in namespaces.
-const RESOURCES: [(&str, &str, bool); 2] =
-    [("nodes", "NodeMetrics", false), ("pods", "PodMetrics", true)];
+const RESOURCES: [(&str, &str, bool); 2] = [
+    ("nodes", "NodeMetrics", false),
+    ("pods", "PodMetrics", true),
+];
 
 /// The `PodMetrics` of a pod.
 pub(crate) fn pod_metrics(pod: &Value, measured: &Measured) -> Value {
