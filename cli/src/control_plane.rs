@@ -348,7 +348,7 @@ fn node_options(
         service_hosts,
         api_address: (pods.api.ip().to_string(), pods.api.port()),
         ca_pem: pods.ca_pem,
-        token: Arc::new(move |_| token.clone()),
+        token: Arc::new(move |_| Some(token.clone())),
         environment: INHERITED.into_iter().filter_map(inherited).collect(),
         working_directory: std::env::current_dir().context("can't tell the current folder")?,
         hook: Some(collector),

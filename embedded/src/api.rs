@@ -26,6 +26,8 @@ pub use self::{
 use crate::{
     custom, garbage, metadata,
     ownership::Writer,
+    pod_streams::PodStreams,
+    pod_usage::PodUsage,
     resource::{
         CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS,
         STORAGE_CLASSES,
@@ -128,6 +130,8 @@ pub(crate) struct Inner {
     kinds: RwLock<Option<(u64, Arc<Kinds>)>>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     logs: RwLock<Option<Arc<dyn PodLogs>>>,
+    streams: RwLock<Option<Arc<dyn PodStreams>>>,
+    usage: RwLock<Option<Arc<dyn PodUsage>>>,
 }
 
 impl Api {
@@ -140,6 +144,8 @@ impl Api {
             kinds: RwLock::new(None),
             admission: RwLock::new(options.admission),
             logs: RwLock::new(None),
+            streams: RwLock::new(None),
+            usage: RwLock::new(None),
         });
         tokio::spawn(garbage::collect(Arc::downgrade(&inner), hints));
         Ok(Self::from_inner(inner))
@@ -178,6 +184,24 @@ impl Api {
 
     pub(crate) fn logs(&self) -> Option<Arc<dyn PodLogs>> {
         self.inner.logs.read().clone()
+    }
+
+    /// Sets who gives access to what runs in pods.
+    pub fn set_streams(&self, streams: Arc<dyn PodStreams>) {
+        *self.inner.streams.write() = Some(streams);
+    }
+
+    pub(crate) fn streams(&self) -> Option<Arc<dyn PodStreams>> {
+        self.inner.streams.read().clone()
+    }
+
+    /// Sets who knows what pods use.
+    pub fn set_usage(&self, usage: Arc<dyn PodUsage>) {
+        *self.inner.usage.write() = Some(usage);
+    }
+
+    pub(crate) fn usage(&self) -> Option<Arc<dyn PodUsage>> {
+        self.inner.usage.read().clone()
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -5,6 +5,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 use crate::{
+    pod_usage,
     resource::{Kinds, PODS, Resource},
     rest::reply,
     status::Status,
@@ -34,10 +35,24 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response
             &json!({
                 "kind": "APIGroupList",
                 "apiVersion": "v1",
-                "groups": kinds.groups().into_iter().map(|name| group(kinds, name)).collect::<Value>(),
+                "groups": kinds
+                    .groups()
+                    .into_iter()
+                    .map(|name| group(kinds, name))
+                    .chain([pod_usage::group()])
+                    .collect::<Value>(),
             }),
         )),
         ["api", "v1"] => Ok(reply::json(200, &resources(kinds, "", "v1"))),
+        ["apis", pod_usage::GROUP] => {
+            let mut answer = pod_usage::group();
+            answer["kind"] = json!("APIGroup");
+            answer["apiVersion"] = json!("v1");
+            Ok(reply::json(200, &answer))
+        }
+        ["apis", pod_usage::GROUP, pod_usage::VERSION] => {
+            Ok(reply::json(200, &pod_usage::resources()))
+        }
         ["apis", name] => {
             let groups = kinds.groups();
             let name = groups.into_iter().find(|group| group == name);
@@ -116,7 +131,11 @@ fn verbs(resource: &Resource) -> Value {
 fn subresources(resource: &Resource) -> Vec<(&'static str, Value)> {
     let mut list = Vec::new();
     if resource == &PODS {
+        list.push(("attach", json!(["create", "get"])));
+        list.push(("eviction", json!(["create"])));
+        list.push(("exec", json!(["create", "get"])));
         list.push(("log", json!(["get"])));
+        list.push(("portforward", json!(["create", "get"])));
     }
     if resource.status && !resource.read_only {
         list.push(("status", json!(["get", "patch", "update"])));
@@ -185,7 +204,7 @@ fn aggregate(kinds: &Kinds, core: bool) -> Value {
         "kind": "APIGroupDiscoveryList",
         "apiVersion": "apidiscovery.k8s.io/v2",
         "metadata": {},
-        "items": items.collect::<Value>(),
+        "items": items.chain((!core).then(pod_usage::aggregated)).collect::<Value>(),
     })
 }
 

@@ -22,6 +22,8 @@ mod metadata;
 mod openapi;
 mod ownership;
 mod patch;
+mod pod_streams;
+mod pod_usage;
 mod private_file;
 pub mod quantity;
 pub mod resource;
@@ -45,6 +47,8 @@ pub use self::{
     host_check::Hosts,
     kubeconfig::write_kubeconfig,
     listener::{listen, serve},
+    pod_streams::{ExecOptions, PodStreams, Reader, Session, Writer},
+    pod_usage::{Measured, PodUsage, Usage},
     resource::Resource,
     rest::{Service, service},
     selector::Selector,

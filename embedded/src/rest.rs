@@ -3,6 +3,7 @@
 mod accept;
 pub(crate) mod body;
 mod deletion;
+mod eviction;
 mod field_validation;
 mod log;
 mod manager;
@@ -13,6 +14,8 @@ mod query;
 mod read;
 pub(crate) mod reply;
 mod review;
+mod stream;
+mod usage;
 mod watch;
 mod write;
 
@@ -98,7 +101,14 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let kinds = api.kinds();
+    if let Ok(Route::Resource(target)) = path::parse(&kinds, parts.uri.path())
+        && stream::is_meant(&target)
+    {
+        let query = Query::parse(&parts.uri)?;
+        return stream::answer(api, &target, &query, &mut parts).await;
+    }
     let text = |name| {
         parts
             .headers
@@ -108,7 +118,6 @@ where
     };
     let accept = text(header::ACCEPT);
     let query = Query::parse(&parts.uri)?;
-    let kinds = api.kinds();
     match path::parse(&kinds, parts.uri.path())? {
         Route::Resource(target) => {
             let body = collect(body).await?;
@@ -124,6 +133,7 @@ where
             };
             dispatch(&parts.method, &call).await
         }
+        Route::Usage(path) => usage::answer(api, &parts.method, &path, &query),
         Route::Review(kind) => {
             if parts.method != Method::POST {
                 return Err(Status::method_not_allowed());
@@ -150,6 +160,7 @@ async fn dispatch(method: &Method, call: &Call<'_>) -> Result<Response<Body>, St
     }
     match (target.subresource.as_deref(), method.as_str()) {
         (Some("log"), "GET") => log::answer(call).await,
+        (Some("eviction"), "POST") => eviction::answer(call).await,
         (None | Some("status"), "GET" | "HEAD") if named => read::get(call),
         (None, "GET" | "HEAD") => read::list(call),
         (None, "POST") if !named => write::create(call).await,

@@ -5,21 +5,32 @@
 //! its nearest existing folder is assembled anew on a tmpfs, with every entry of the old one bound
 //! into it, and laid over the old one; for `/` the assembled folder becomes the root.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use crate::plan::{Isolation, Mount};
 use crate::sys::{self, Fork};
 
-/// Isolates this process as the plan says. Does nothing without mounts.
+/// The folder of devices.
+const DEVICES: &str = "/dev";
+
+/// Isolates this process as the plan says: with mounts of its own, and all else read-only where that
+/// is wanted. Does nothing without either.
 ///
 /// # Errors
 /// Says which step or mount failed.
-pub(crate) fn isolate(kind: Isolation, stage: &Path, mounts: &[Mount]) -> Result<(), String> {
-    if mounts.is_empty() {
+pub(crate) fn isolate(
+    kind: Isolation,
+    stage: &Path,
+    mounts: &[Mount],
+    read_only: bool,
+) -> Result<(), String> {
+    if mounts.is_empty() && !read_only {
         return Ok(());
     }
     match kind {
@@ -40,9 +51,17 @@ pub(crate) fn isolate(kind: Isolation, stage: &Path, mounts: &[Mount]) -> Result
     .map_err(|e| format!("cannot detach the mounts: {e}"))?;
     // All sources are taken before the first target is covered.
     let trees = mounts.iter().map(take).collect::<Result<Vec<_>, _>>()?;
+    let protect = |path: &Path, below: bool| {
+        sys::make_path_read_only(path, below)
+            .map_err(|e| format!("cannot protect {}: {e}", path.display()))
+    };
+    if read_only {
+        protect(Path::new("/"), true)?;
+    }
     let mut layout = Layout {
         stage,
         assembled: Vec::new(),
+        folders: Vec::new(),
         targets: Vec::new(),
     };
     for (mount, taken) in mounts.iter().zip(trees) {
@@ -54,6 +73,11 @@ pub(crate) fn isolate(kind: Isolation, stage: &Path, mounts: &[Mount]) -> Result
             )
         })?;
     }
+    if read_only {
+        for folder in &layout.folders {
+            protect(folder, false)?;
+        }
+    }
     Ok(())
 }
 
@@ -64,6 +88,26 @@ fn unshare_user() -> io::Result<()> {
     fs::write("/proc/self/setgroups", "deny")?;
     fs::write("/proc/self/uid_map", format!("{uid} {uid} 1"))?;
     fs::write("/proc/self/gid_map", format!("{gid} {gid} 1"))
+}
+
+/// Takes this process into the namespaces of another one, where they are not its own.
+///
+/// # Errors
+/// The process is gone, or is another user's.
+pub(crate) fn enter(pid: i32) -> io::Result<()> {
+    // The user's first: it gives the right to enter the other one.
+    let kinds = [("user", sys::CLONE_NEWUSER), ("mnt", sys::CLONE_NEWNS)];
+    let mut files = Vec::new();
+    for (name, kind) in kinds {
+        let path = format!("/proc/{pid}/ns/{name}");
+        let own = fs::read_link(format!("/proc/self/ns/{name}"))?;
+        if fs::read_link(&path)? != own {
+            files.push((File::open(path)?, kind));
+        }
+    }
+    files
+        .iter()
+        .try_for_each(|(file, kind)| sys::enter_namespace(file, *kind))
 }
 
 /// A copy of a mount's source, attached nowhere yet.
@@ -91,6 +135,8 @@ struct Layout<'a> {
     /// The devices of assembled folders. What lies on them is this container's own; what is bound
     /// into them has the machine's devices.
     assembled: Vec<u64>,
+    /// The folders that were assembled.
+    folders: Vec<PathBuf>,
     /// Where something was attached. Entries may be made below, as the kubelet does it.
     targets: Vec<PathBuf>,
 }
@@ -104,6 +150,7 @@ impl Layout<'_> {
             if !self.is_own(&target)? {
                 self.assemble(&target)?;
                 self.assembled.push(target.metadata()?.dev());
+                self.folders.push(target.clone());
             }
             target.push(missing);
             make(&target, taken.is_folder)?;
@@ -140,6 +187,9 @@ impl Layout<'_> {
                 std::os::unix::fs::symlink(fs::read_link(&from)?, &to)?;
                 continue;
             }
+            if folder == Path::new(DEVICES) && is_rare(&entry.file_name()) {
+                continue;
+            }
             make(&to, kind.is_dir())?;
             // What this user may not bind stays empty; few containers would look there.
             let _ = sys::mount(Some(&from), &to, None, sys::MS_BIND | sys::MS_REC, None);
@@ -151,6 +201,17 @@ impl Layout<'_> {
         }
         sys::mount(Some(self.stage), folder, None, sys::MS_MOVE, None)
     }
+}
+
+/// Whether a device is one of the many that no container looks for, or gets on a cluster: virtual
+/// consoles and the like. Binding each would take longer than all else.
+fn is_rare(name: &OsStr) -> bool {
+    let name = name.as_bytes();
+    let console = name.strip_prefix(b"tty").and_then(|rest| rest.first());
+    console.is_some_and(u8::is_ascii_digit)
+        || [&b"vcs"[..], b"loop", b"ram"]
+            .iter()
+            .any(|kind| name.starts_with(kind))
 }
 
 /// Makes a folder with its parents, or an empty file.
@@ -224,7 +285,7 @@ fn attempt(kind: Isolation, folder: &Path) -> Result<(), String> {
     let (mut reports, mut report) = sys::pipe().map_err(|e| e.to_string())?;
     match sys::fork_process().map_err(|e| e.to_string())? {
         Fork::Child => {
-            let outcome = isolate(kind, folder, &mounts);
+            let outcome = isolate(kind, folder, &mounts, false);
             let message = outcome.err().unwrap_or_else(|| "ok".into());
             let _ = io::Write::write_all(&mut report, message.as_bytes());
             sys::exit_now(0);

@@ -79,17 +79,17 @@ fn prepare(
     for (file, number) in [(null, 0), (log, 1), (log, 2)] {
         sys::become_stream(file, number).map_err(|e| format!("cannot set a stream: {e}"))?;
     }
-    isolate::isolate(plan.isolation, &plan.stage, &container.mounts)?;
-    if let Some((uid, gid)) = container.user {
-        sys::become_user(uid, gid).map_err(|e| format!("cannot become user {uid}:{gid}: {e}"))?;
+    if let Some(cgroup) = &container.cgroup {
+        std::fs::write(cgroup.join("cgroup.procs"), "0")
+            .map_err(|e| format!("cannot enter the control group {}: {e}", cgroup.display()))?;
     }
-    std::env::set_current_dir(&container.directory).map_err(|e| {
-        let directory = container.directory.display();
-        match e.raw_os_error() {
-            Some(ENOENT | ENOTDIR) => format!("working directory not found: {directory}"),
-            _ => format!("cannot enter the working directory {directory}: {e}"),
-        }
-    })?;
+    isolate::isolate(
+        plan.isolation,
+        &plan.stage,
+        &container.mounts,
+        container.read_only,
+    )?;
+    confine(container)?;
     // Last, because a change of user or namespace clears it.
     sys::die_with_parent().map_err(|e| format!("cannot bind to the holder: {e}"))?;
     if sys::parent_id() != holder {
@@ -97,6 +97,29 @@ fn prepare(
     }
     sys::reset_signals();
     Ok(())
+}
+
+/// Takes this process into the container's working directory with the container's rights.
+pub(crate) fn confine(container: &Container) -> Result<(), String> {
+    if let Some(kept) = container.capabilities {
+        sys::limit_capabilities(kept);
+    }
+    if let Some((uid, gid)) = container.user {
+        sys::become_user(uid, gid, &container.groups)
+            .map_err(|e| format!("cannot become user {uid}:{gid}: {e}"))?;
+    } else if !container.groups.is_empty() {
+        sys::join_groups(&container.groups).map_err(|e| format!("cannot join groups: {e}"))?;
+    }
+    if container.no_new_privileges {
+        sys::forbid_new_privileges().map_err(|e| format!("cannot give up privileges: {e}"))?;
+    }
+    std::env::set_current_dir(&container.directory).map_err(|e| {
+        let directory = container.directory.display();
+        match e.raw_os_error() {
+            Some(ENOENT | ENOTDIR) => format!("working directory not found: {directory}"),
+            _ => format!("cannot enter the working directory {directory}: {e}"),
+        }
+    })
 }
 
 /// Executes the program, found as a shell would find it; returns why that failed.

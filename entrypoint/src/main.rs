@@ -4,6 +4,8 @@
 //! mounts, runs init containers one after the other and the others together, appends their output
 //! to their log files and writes what happens as lines to `DIR/status`. SIGTERM ends the pod with
 //! all its processes. `diwan-entrypoint probe DIR` prints which kind of isolation works here.
+//! `diwan-entrypoint exec [--tty] DIR CONTAINER PID PROGRAM …` runs a program beside the one of a
+//! container that is held, as that container would run it.
 //! `diwan-entrypoint wrap --folder DIR [--output FILE] -- PROGRAM …` runs a program in a container of
 //! a cluster, for a metrics collector beside it.
 //!
@@ -11,10 +13,14 @@
 //! statically so that it starts fast and stays small.
 #![cfg_attr(not(test), no_main)]
 
+mod exec;
+mod held;
 mod hold;
 mod isolate;
 mod launch;
 mod lock;
+mod message;
+mod orders;
 mod plan;
 mod record;
 mod stream;
@@ -27,6 +33,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use exec::Exec;
 use wrap::Wrap;
 
 /// The exit status when another process holds the pod, or has held it to its end.
@@ -63,6 +70,11 @@ fn run(words: &[&OsStr]) -> c_int {
     {
         return wrap.run();
     }
+    if command == Some("exec")
+        && let Some(exec) = Exec::parse(&words[1..])
+    {
+        return exec.run();
+    }
     match (command, words.get(1)) {
         (Some("hold"), Some(folder)) => hold::hold(Path::new(folder)),
         (Some("probe"), Some(folder)) => {
@@ -73,6 +85,7 @@ fn run(words: &[&OsStr]) -> c_int {
         }
         _ => {
             let usage = "usage: diwan-entrypoint hold|probe DIR\n       \
+                         diwan-entrypoint exec [--tty] DIR CONTAINER PID PROGRAM ARGUMENT...\n       \
                          diwan-entrypoint wrap --folder DIR [--output FILE] -- PROGRAM ARGUMENT...";
             let _ = writeln!(std::io::stderr(), "{usage}");
             EXIT_USAGE

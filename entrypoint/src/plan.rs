@@ -3,11 +3,16 @@
 //! ```text
 //! diwan-pod-1
 //! isolate none|root|user     restart never|onfailure|always     grace SECONDS     stage DIR
-//! container NAME init|main   (the words below belong to the container named last)
-//!   log FILE-PREFIX          cwd DIR          user UID GID
+//! container NAME init|main|sidecar   (the words below belong to the container named last)
+//!   log FILE-PREFIX          cwd DIR          user UID GID       group GID …
 //!   arg TEXT …               env NAME=VALUE … mount SOURCE TARGET rw|ro …
+//!   message FILE file|logs   await            held               policy never|onfailure|always
+//!   readonly                 nonewprivileges  capabilities MASK  cgroup DIR
 //! end
 //! ```
+//!
+//! `await`: others go on only when an order says that the container has started. `held`: it is
+//! asked to end only when an order lets it go. `capabilities` are those it keeps.
 //!
 //! Words are bytes: a path or a variable may hold anything but NUL. `end` proves that the plan is
 //! whole.
@@ -50,6 +55,18 @@ pub(crate) enum Restart {
     Always,
 }
 
+/// When a container has its turn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// With the others, after those that come first.
+    #[default]
+    Main,
+    /// It runs, and ends, before the others start.
+    Init,
+    /// It starts in its turn among those that come first and runs until the others have ended.
+    Sidecar,
+}
+
 /// A file or folder of the machine that a container sees elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
@@ -66,20 +83,38 @@ pub(crate) struct Mount {
 pub(crate) struct Container {
     /// Its name.
     pub(crate) name: String,
-    /// It runs, and ends, before the others start.
-    pub(crate) init: bool,
+    /// When it has its turn.
+    pub(crate) kind: Kind,
     /// The log file without the number of the restart and `.log`.
     pub(crate) log: PathBuf,
     /// The working directory.
     pub(crate) directory: PathBuf,
     /// User and group, when they are not those of the node.
     pub(crate) user: Option<(u32, u32)>,
+    /// Groups beside the user's.
+    pub(crate) groups: Vec<u32>,
     /// The program and its arguments.
     pub(crate) arguments: Vec<CString>,
     /// Variables as `NAME=VALUE`.
     pub(crate) environment: Vec<CString>,
     /// What it sees elsewhere, parents before what lies in them.
     pub(crate) mounts: Vec<Mount>,
+    /// The file with its last words, and whether the end of its log stands in for them.
+    pub(crate) message: Option<(PathBuf, bool)>,
+    /// Others go on only when an order says that it has started.
+    pub(crate) awaited: bool,
+    /// It is asked to end only when an order lets it go.
+    pub(crate) held_back: bool,
+    /// When it is started again, if not like the others.
+    pub(crate) policy: Option<Restart>,
+    /// It may write to its volumes only.
+    pub(crate) read_only: bool,
+    /// No program of it gets more rights than it has.
+    pub(crate) no_new_privileges: bool,
+    /// The capabilities that it keeps, by number.
+    pub(crate) capabilities: Option<u64>,
+    /// The control group it runs in.
+    pub(crate) cgroup: Option<PathBuf>,
 }
 
 /// What the holder does.
@@ -123,10 +158,14 @@ impl Plan {
                 b"stage" => plan.stage = words.path()?,
                 b"container" => {
                     let name = words.text()?;
-                    let init = words.next()? == b"init";
+                    let kind = match words.next()? {
+                        b"init" => Kind::Init,
+                        b"sidecar" => Kind::Sidecar,
+                        _ => Kind::Main,
+                    };
                     plan.containers.push(Container {
                         name,
-                        init,
+                        kind,
                         ..Container::default()
                     });
                 }
@@ -149,6 +188,15 @@ fn container_word(
         b"log" => container.log = words.path()?,
         b"cwd" => container.directory = words.path()?,
         b"user" => container.user = Some((words.number()? as u32, words.number()? as u32)),
+        b"group" => container.groups.push(words.number()? as u32),
+        b"message" => container.message = Some((words.path()?, words.next()? == b"logs")),
+        b"await" => container.awaited = true,
+        b"held" => container.held_back = true,
+        b"policy" => container.policy = Some(restart(words.next()?)?),
+        b"readonly" => container.read_only = true,
+        b"nonewprivileges" => container.no_new_privileges = true,
+        b"capabilities" => container.capabilities = Some(words.number()?),
+        b"cgroup" => container.cgroup = Some(words.path()?),
         b"arg" => container.arguments.push(words.c_string()?),
         b"env" => container.environment.push(words.c_string()?),
         b"mount" => container.mounts.push(Mount {
@@ -257,7 +305,10 @@ mod tests {
         assert_eq!(plan.isolation, Isolation::User);
         assert_eq!(plan.restart, Restart::OnFailure);
         assert_eq!(plan.grace, Duration::from_secs(3));
-        assert!(plan.containers[0].init && !plan.containers[1].init);
+        assert_eq!(
+            (plan.containers[0].kind, plan.containers[1].kind),
+            (Kind::Init, Kind::Main)
+        );
         assert_eq!(plan.containers[0].arguments, [c"true".to_owned()]);
         assert_eq!(plan.containers[1].user, Some((5, 6)));
         assert_eq!(plan.containers[1].environment, [c"A=1\n2".to_owned()]);

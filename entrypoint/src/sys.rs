@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub(crate) const SIGINT: c_int = 2;
 pub(crate) const SIGKILL: c_int = 9;
+pub(crate) const SIGUSR1: c_int = 10;
 /// The last of the signals with fixed meanings; the C library keeps those after it to itself.
 const LAST_SIGNAL: c_int = 31;
 const SIGPIPE: c_int = 13;
@@ -46,6 +47,11 @@ const LOCK_NB: c_int = 4;
 const WNOHANG: c_int = 1;
 const O_NONBLOCK: c_int = 0o4000;
 const PR_SET_DUMPABLE: c_int = 4;
+const PR_CAPBSET_DROP: c_int = 24;
+const PR_SET_NO_NEW_PRIVS: c_int = 38;
+/// More capabilities than this no kernel has.
+const LAST_CAPABILITY: u32 = 63;
+const TIOCSCTTY: c_ulong = 0x540e;
 const IN_CREATE: c_uint = 0x100;
 const IN_MOVED_TO: c_uint = 0x80;
 const POLLIN: c_short = 1;
@@ -122,6 +128,7 @@ unsafe extern "C" {
     fn prctl(option: c_int, argument: c_ulong, ...) -> c_int;
     #[link_name = "unshare"]
     fn c_unshare(flags: c_int) -> c_int;
+    fn setns(fd: c_int, kind: c_int) -> c_int;
     #[link_name = "mount"]
     fn c_mount(
         source: *const c_char,
@@ -248,6 +255,35 @@ pub(crate) fn unshare(flags: c_int) -> io::Result<()> {
     check(unsafe { c_unshare(flags) }).map(drop)
 }
 
+/// Takes the process into the namespace that a file of `/proc` stands for.
+pub(crate) fn enter_namespace(file: &File, kind: c_int) -> io::Result<()> {
+    // SAFETY: the descriptor is open.
+    check(unsafe { setns(file.as_raw_fd(), kind) }).map(drop)
+}
+
+/// Makes the terminal on standard input the one of this session.
+pub(crate) fn take_terminal() -> io::Result<()> {
+    // SAFETY: the request takes one number.
+    check(unsafe { ioctl(0, TIOCSCTTY, 0) }).map(drop)
+}
+
+/// No program that this process starts gets more rights than it has.
+pub(crate) fn forbid_new_privileges() -> io::Result<()> {
+    // SAFETY: the option takes four numbers.
+    check(unsafe { prctl(PR_SET_NO_NEW_PRIVS, 1, 0_u64, 0_u64, 0_u64) }).map(drop)
+}
+
+/// The programs that this process executes have at most these capabilities.
+pub(crate) fn limit_capabilities(kept: u64) {
+    for number in 0..=LAST_CAPABILITY {
+        if kept & (1 << number) == 0 {
+            // A number that the kernel does not know is refused, which is as good.
+            // SAFETY: the option takes one number.
+            unsafe { prctl(PR_CAPBSET_DROP, c_ulong::from(number)) };
+        }
+    }
+}
+
 /// Mounts `source` at `target`; without a source only the flags of `target` change.
 pub(crate) fn mount(
     source: Option<&Path>,
@@ -298,6 +334,30 @@ pub(crate) fn make_read_only(tree: &OwnedFd) -> io::Result<()> {
             tree.as_raw_fd(),
             c"".as_ptr(),
             AT_EMPTY_PATH | AT_RECURSIVE,
+            &raw const attributes,
+            size_of::<MountAttributes>(),
+        )
+    })
+    .map(drop)
+}
+
+/// Makes the mount at a path read-only: with all below it, or alone.
+pub(crate) fn make_path_read_only(path: &Path, below: bool) -> io::Result<()> {
+    let path = c_path(path)?;
+    let attributes = MountAttributes {
+        set: MOUNT_ATTR_RDONLY,
+        clear: 0,
+        propagation: 0,
+        user_namespace: 0,
+    };
+    // SAFETY: the path outlives the call; the structure has the kernel's layout and its size is
+    // passed.
+    check_long(unsafe {
+        syscall(
+            SYS_MOUNT_SETATTR,
+            AT_FDCWD,
+            path.as_ptr(),
+            if below { AT_RECURSIVE } else { 0 },
             &raw const attributes,
             size_of::<MountAttributes>(),
         )
@@ -499,14 +559,20 @@ pub(crate) fn wait_signal(set: &SignalSet, timeout: Option<Duration>) -> Option<
     (number > 0).then_some(number)
 }
 
-/// Gives up root for a user and group without supplementary groups.
-pub(crate) fn become_user(uid: u32, gid: u32) -> io::Result<()> {
-    // SAFETY: an empty list of groups is passed as no pointer and no length.
+/// Gives up root for a user and group with these supplementary groups.
+pub(crate) fn become_user(uid: u32, gid: u32, groups: &[u32]) -> io::Result<()> {
+    join_groups(groups)?;
+    // SAFETY: take numbers.
     unsafe {
-        check(setgroups(0, std::ptr::null()))?;
         check(setgid(gid))?;
         check(setuid(uid)).map(drop)
     }
+}
+
+/// Sets the supplementary groups.
+pub(crate) fn join_groups(groups: &[u32]) -> io::Result<()> {
+    // SAFETY: the list and its length belong together.
+    check(unsafe { setgroups(groups.len(), groups.as_ptr()) }).map(drop)
 }
 
 /// The user that runs this process.

@@ -417,3 +417,189 @@ fn the_holder_is_small() {
     fs::write(go, "").unwrap();
     assert!(holder.wait().unwrap().success());
 }
+
+/// Sends a holder an order.
+fn order(pod: &Pod, holder: &Child, line: &str) {
+    use std::io::Write as _;
+    let mut file = fs::File::options()
+        .append(true)
+        .create(true)
+        .open(pod.path("orders"))
+        .unwrap();
+    writeln!(file, "{line}").unwrap();
+    Command::new("kill")
+        .args(["-USR1", &holder.id().to_string()])
+        .status()
+        .unwrap();
+}
+
+#[test]
+fn sidecars_start_in_turn_and_end_last_in_reverse() {
+    let mut pod = Pod::new("none");
+    let side = "trap 'exit 0' TERM; while :; do sleep 0.01; done";
+    pod.container("one", "sidecar", &["sh", "-c", side]);
+    pod.container("two", "sidecar", &["sh", "-c", side]);
+    pod.add(&["await"]);
+    pod.script("sleep 0.1");
+    let mut holder = pod.spawn();
+    until("the second sidecar should run", || {
+        pod.record() == "start one; start two"
+    });
+    // An order for another run does nothing.
+    order(&pod, &holder, "started 7 two");
+    order(&pod, &holder, "started 0 two");
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(
+        pod.record(),
+        "start one; start two; start main; exit main 0 0; exit two 0 0; exit one 0 0; end"
+    );
+    assert!(pod.status().contains("\nstarted 0 two\n"));
+}
+
+#[test]
+fn a_sidecar_that_ends_is_started_again_and_does_not_hold_the_pod() {
+    let mut pod = Pod::new("none");
+    pod.container("side", "sidecar", &["sh", "-c", "exit 3"]);
+    pod.script(&format!(
+        "until grep -q 'wait 10 side' {}; do sleep 0.01; done",
+        pod.path("status").display()
+    ));
+    let record = pod.run().0;
+    assert_eq!(record.matches("exit side 3 0").count(), 2, "{record}");
+    assert!(record.ends_with("exit main 0 0; end"), "{record}");
+}
+
+#[test]
+fn a_run_that_is_to_end_is_killed_and_started_again() {
+    let mut pod = Pod::new("none");
+    pod.add(&["restart", "onfailure"]);
+    let marker = pod.path("marker");
+    pod.script(&format!(
+        "trap '' TERM; test -e {0} && exit 0; touch {0}; while :; do sleep 0.01; done",
+        marker.display()
+    ));
+    let mut holder = pod.spawn();
+    until("the program should run", || {
+        marker.exists() && pod.record() == "start main"
+    });
+    order(&pod, &holder, "kill 0 0 main");
+    assert!(holder.wait().unwrap().success());
+    assert_eq!(
+        pod.record(),
+        "start main; exit main 137 9; start main; exit main 0 0; end"
+    );
+}
+
+#[test]
+fn a_container_that_is_held_back_is_asked_to_end_when_it_is_let_go() {
+    let mut pod = Pod::new("none");
+    let (runs, held) = (pod.path("runs"), pod.path("held"));
+    let script = |file: &Path| {
+        format!(
+            "trap 'exit 0' TERM; touch {}; while :; do sleep 0.01; done",
+            file.display()
+        )
+    };
+    pod.container("plain", "main", &["sh", "-c", &script(&runs)]);
+    pod.container("held", "main", &["sh", "-c", &script(&held)]);
+    pod.add(&["held"]);
+    pod.add(&["grace", "100"]);
+    let mut holder = pod.spawn();
+    until("both should run", || runs.exists() && held.exists());
+    let _ = Command::new("kill").arg(holder.id().to_string()).status();
+    until("one should end", || pod.status().contains("exit "));
+    assert!(pod.record().ends_with("exit plain 0 0"), "{}", pod.record());
+    order(&pod, &holder, "go 0 held");
+    assert!(holder.wait().unwrap().success());
+    assert!(pod.record().ends_with("exit held 0 0; end"));
+}
+
+#[test]
+fn last_words_are_recorded() {
+    let mut pod = Pod::new("none");
+    let file = pod.path("message");
+    fs::write(&file, "of an earlier run").unwrap();
+    pod.script(&format!("printf 'a\\\\\\nb c' > {}", file.display()));
+    pod.add(&["message", file.to_str().unwrap(), "file"]);
+    pod.run();
+    assert!(
+        pod.status()
+            .contains("\nmessage 0 main a\\\\\\nb c\nexit 0 "),
+        "{}",
+        pod.status()
+    );
+}
+
+#[test]
+fn a_program_can_be_run_beside_a_container_s() {
+    for kind in kinds() {
+        let mut pod = Pod::new(kind);
+        let (data, go) = (pod.path("data"), pod.path("go"));
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("file"), "content\n").unwrap();
+        pod.script(&format!(
+            "until test -e {}; do sleep 0.01; done",
+            go.display()
+        ));
+        pod.add(&["env", "A=b"]);
+        pod.mount(&data, "/diwan-test/d", "ro");
+        let mut holder = pod.spawn();
+        until("the program should run", || pod.record() == "start main");
+        let status = pod.status();
+        let line = status.lines().find(|l| l.starts_with("start ")).unwrap();
+        let pid = line.split(' ').nth(2).unwrap();
+        let mut command = pod.command("exec", pod.folder.path());
+        command.args(["main", pid, "sh", "-c"]);
+        command.arg("cat /diwan-test/d/file; echo $A; exit 7");
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!((&*text, output.status.code()), ("content\nb\n", Some(7)));
+        let mut command = pod.command("exec", pod.folder.path());
+        let output = command.args(["main", pid, "no-such-program"]).output();
+        let output = output.unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(
+            (&*text, output.status.code()),
+            ("program not found: no-such-program\n", Some(126))
+        );
+        fs::write(&go, "").unwrap();
+        assert!(holder.wait().unwrap().success());
+    }
+}
+
+#[test]
+fn what_is_no_volume_can_be_made_read_only() {
+    for kind in kinds() {
+        let mut pod = Pod::new(kind);
+        let data = pod.path("data");
+        fs::create_dir(&data).unwrap();
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o777)).unwrap();
+        let own = pod.path("own");
+        pod.script(&format!(
+            "touch /diwan-test/d/x && ! touch {} 2>/dev/null && ! touch /diwan-test/y 2>/dev/null && \
+             echo text > /dev/null && grep NoNewPrivs /proc/self/status",
+            own.display()
+        ));
+        pod.add(&["readonly", "nonewprivileges"]);
+        pod.mount(&data, "/diwan-test/d", "rw");
+        let (record, log) = pod.run();
+        assert_eq!(record, "start main; exit main 0 0; end", "{kind}: {log}");
+        assert_eq!(log, "NoNewPrivs:\t1\n");
+        assert!(data.join("x").exists() && !own.exists());
+    }
+}
+
+#[test]
+fn root_can_lose_capabilities_and_join_groups() {
+    if !is_root() {
+        eprintln!("not tried: needs root");
+        return;
+    }
+    let mut pod = Pod::new("none");
+    pod.script("grep CapEff /proc/self/status; id -G");
+    // CAP_CHOWN and CAP_KILL.
+    pod.add(&["capabilities", "33", "group", "7", "group", "8"]);
+    let (record, log) = pod.run();
+    assert_eq!(record, "start main; exit main 0 0; end", "{log}");
+    assert_eq!(log, "CapEff:\t0000000000000021\n0 7 8\n");
+}

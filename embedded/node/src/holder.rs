@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -154,6 +154,24 @@ pub(crate) fn stop(folder: &Path, grace: Option<u64>) -> io::Result<()> {
         && is_held(folder, &record)
     {
         let _ = kill(Pid::from_raw(holder), Signal::SIGTERM);
+    }
+    Ok(())
+}
+
+/// Tells a holder something about a container (see the entrypoint's `orders.rs`).
+///
+/// # Errors
+/// The pod's folder cannot be written.
+pub(crate) fn order(folder: &Path, line: &str) -> io::Result<()> {
+    let path = folder.join("orders");
+    let mut orders = File::options().append(true).create(true).open(path)?;
+    orders.write_all(format!("{line}\n").as_bytes())?;
+    let record = record(folder);
+    if let Some(holder) = record.holder
+        && record.takes_orders
+        && is_held(folder, &record)
+    {
+        let _ = kill(Pid::from_raw(holder), Signal::SIGUSR1);
     }
     Ok(())
 }

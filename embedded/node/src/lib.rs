@@ -7,22 +7,31 @@
 //! What is decided (who runs, what a record means) is pure; around it are
 //! thin steps that write folders, start holders and change objects. Nothing here polls.
 
+mod attend;
+mod cgroup;
 mod changes;
 mod claim;
 mod environment;
+mod exec;
 mod expand;
 mod holder;
 mod hook;
 mod hosts;
+mod ignored;
 mod image;
 mod logs;
+mod mount;
 mod node;
 mod options;
+mod payload;
+mod plan;
 mod pod;
 mod prepare;
+mod probe;
 mod record;
 mod refusal;
 mod registration;
+mod rights;
 mod run;
 mod schedule;
 mod service;
@@ -30,6 +39,8 @@ mod settings;
 mod source;
 mod spares;
 mod status;
+mod streams;
+mod usage;
 mod volume;
 
 use diwan_embedded::{event, quantity};
@@ -37,4 +48,4 @@ use diwan_embedded::{event, quantity};
 pub use self::holder::{ENTRYPOINT, Isolation, install as install_entrypoint};
 pub use self::hook::{PodFiles, PodHook};
 pub use self::node::{Node, StartError};
-pub use self::options::{NodeOptions, TokenProvider};
+pub use self::options::{AccountToken, NodeOptions, TokenProvider};

@@ -61,7 +61,7 @@ impl PodLogs for Logs {
 }
 
 /// The container whose log is meant.
-fn choose<'a>(pod: &'a Value, asked: Option<&'a str>) -> Result<&'a str, Status> {
+pub(crate) fn choose<'a>(pod: &'a Value, asked: Option<&'a str>) -> Result<&'a str, Status> {
     let names = |list: &str| -> Vec<&'a str> {
         let containers = pod["spec"][list].as_array().into_iter().flatten();
         containers.filter_map(|c| c["name"].as_str()).collect()

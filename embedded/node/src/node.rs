@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::changes::Changes;
-use crate::event::{self, Event};
+use crate::event::{self, Event, Recorder};
 use crate::holder;
 use crate::hook::PodHook;
 use crate::logs::Logs;
@@ -29,6 +29,9 @@ use crate::run::{self, Begin, Outcome, Stop};
 use crate::schedule::{Ledger, Place, Resources};
 use crate::settings::Settings;
 use crate::status::{self, Wait};
+use crate::streams::Streams;
+use crate::usage::Meter;
+use crate::volume;
 
 /// Why a node does not start.
 #[derive(Debug, Error)]
@@ -47,6 +50,8 @@ pub(crate) struct Shared {
     pub(crate) api: Api,
     /// Folders, isolation, variables.
     pub(crate) settings: Settings,
+    /// Writes events that are not urgent.
+    pub(crate) events: Recorder,
     /// Follows pods.
     pub(crate) hook: Option<Arc<dyn PodHook>>,
     /// Tells when files change.
@@ -76,6 +81,7 @@ impl Node {
         registration::register(&api, &options.node_name, capacity, options.max_pods).await?;
         let live = Mutex::default();
         let shared = Arc::new(Shared {
+            events: Recorder::new(api.clone(), "kubelet"),
             api,
             settings,
             hook: options.hook,
@@ -84,6 +90,8 @@ impl Node {
         });
         let names = tokio::spawn(Arc::clone(&shared.settings.hosts).follow());
         shared.api.set_logs(Arc::new(Logs::new(&shared)));
+        shared.api.set_usage(Arc::new(Meter::new(&shared)));
+        shared.api.set_streams(Arc::new(Streams::new(&shared)));
         let (requests, inbox) = mpsc::unbounded_channel();
         let ledger = Ledger::new(capacity, options.max_pods);
         let worker = Worker::new(Arc::clone(&shared), ledger);
@@ -290,6 +298,13 @@ impl Worker {
             return self.meet(&object);
         };
         if !deleting {
+            let shown = |object: &Value| {
+                let metadata = &object["metadata"];
+                (metadata["labels"].clone(), metadata["annotations"].clone())
+            };
+            if shown(&entry.pod.object) != shown(&object) {
+                self.relabel(&object);
+            }
             return;
         }
         if let State::Running { stop, .. } = &entry.state {
@@ -299,6 +314,29 @@ impl Worker {
         } else if let Some(entry) = self.pods.remove(uid) {
             self.delete(entry.pod);
         }
+    }
+
+    /// A pod's labels or annotations have changed.
+    fn relabel(&mut self, object: &Arc<Value>) {
+        let Some(pod) = self.read(object) else { return };
+        if let Some(entry) = self.pods.get_mut(&pod.uid) {
+            entry.pod = Arc::clone(&pod);
+            if matches!(entry.state, State::Running { .. }) && volume::shows(&pod, None) {
+                self.refresh(pod);
+            }
+        }
+    }
+
+    /// Brings the volumes of a pod up to date that runs.
+    fn refresh(&self, pod: Arc<Pod>) {
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || {
+            let lookup = run::InNamespace {
+                api: &shared.api,
+                namespace: &pod.namespace,
+            };
+            volume::refresh(&pod, &shared.settings, &lookup);
+        });
     }
 
     /// A pod that is not known is new, or has ended.
@@ -482,6 +520,21 @@ impl Worker {
         };
         self.sources += 1;
         let namespace = pod::metadata(object, "namespace");
+        let source = (
+            object["kind"].as_str().unwrap_or_default(),
+            pod::metadata(object, "name"),
+        );
+        let showing = self.pods.values().filter(|entry| {
+            entry.pod.namespace == namespace
+                && matches!(entry.state, State::Running { .. })
+                && volume::shows(&entry.pod, Some(source))
+        });
+        for pod in showing
+            .map(|entry| Arc::clone(&entry.pod))
+            .collect::<Vec<_>>()
+        {
+            self.refresh(pod);
+        }
         for (uid, entry) in &mut self.pods {
             if entry.pod.namespace == namespace
                 && matches!(entry.state, State::Waiting(Wait::Config { .. }))
@@ -529,6 +582,7 @@ async fn sweep(shared: Arc<Shared>, uid: String) -> (String, Outcome) {
             None => break,
         }
     }
+    volume::unmount(&folder);
     // What stays is found again by the next node.
     let _ = fs::remove_dir_all(&folder);
     (uid, Outcome::Over)

@@ -5,9 +5,38 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::hook::PodHook;
+use crate::pod::Pod;
 
-/// Gives the token with which the service account of a namespace asks the API.
-pub type TokenProvider = Arc<dyn Fn(&str) -> String + Send + Sync>;
+/// Gives the token with which a service account asks the API; none: it gets none.
+pub type TokenProvider = Arc<dyn Fn(&AccountToken<'_>) -> Option<String> + Send + Sync>;
+
+/// What a token is wanted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AccountToken<'a> {
+    /// The namespace.
+    pub namespace: &'a str,
+    /// The service account's name.
+    pub account: &'a str,
+    /// The name of the pod that uses it.
+    pub pod: &'a str,
+    /// Whom it is shown to, when not to the API.
+    pub audience: Option<&'a str>,
+    /// For how long it is to be good; without, for as long as may be.
+    pub expiration_seconds: Option<i64>,
+}
+
+impl<'a> AccountToken<'a> {
+    /// The token of a pod's service account for the API.
+    pub(crate) fn of(pod: &'a Pod) -> Self {
+        Self {
+            namespace: &pod.namespace,
+            account: pod.account(),
+            pod: &pod.name,
+            audience: None,
+            expiration_seconds: None,
+        }
+    }
+}
 
 /// What a node is started with.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use diwan_embedded::address;
-use k8s_openapi::api::core::v1::{Container, PodSpec};
+use k8s_openapi::api::core::v1::{Container, LifecycleHandler, PodSpec};
 use serde::Deserialize as _;
 use serde_json::Value;
 
@@ -66,6 +66,12 @@ impl Pod {
             .chain(&self.spec.containers)
     }
 
+    /// The name of its service account.
+    pub(crate) fn account(&self) -> &str {
+        let name = self.spec.service_account_name.as_deref();
+        name.filter(|name| !name.is_empty()).unwrap_or("default")
+    }
+
     /// What the machine has of a resource.
     pub(crate) fn machine(&self, resource: &str) -> Option<f64> {
         match resource {
@@ -92,6 +98,25 @@ impl Pod {
             .unwrap_or(30)
             .max(0) as u64
     }
+}
+
+/// Whether a container of those that come first runs beside the others until they end.
+pub(crate) fn is_sidecar(container: &Container) -> bool {
+    container.restart_policy.as_deref() == Some("Always")
+}
+
+/// Whether a container counts as started only when a probe or a hook says so.
+pub(crate) fn is_awaited(container: &Container) -> bool {
+    container.startup_probe.is_some()
+        || container
+            .lifecycle
+            .as_ref()
+            .is_some_and(|lifecycle| lifecycle.post_start.is_some())
+}
+
+/// What is done before a container is asked to end.
+pub(crate) fn pre_stop(container: &Container) -> Option<&LifecycleHandler> {
+    container.lifecycle.as_ref()?.pre_stop.as_ref()
 }
 
 /// Whether a pod's object says that it has ended.

@@ -9,6 +9,10 @@ use jiff::Timestamp;
 pub(crate) struct Record {
     /// The holder's process id.
     pub(crate) holder: Option<i32>,
+    /// The holder takes orders.
+    pub(crate) takes_orders: bool,
+    /// Its processes are asked to end.
+    pub(crate) ending: bool,
     /// The containers that were started, or could not be.
     pub(crate) containers: BTreeMap<String, ContainerRecord>,
     /// When no process was left.
@@ -16,10 +20,16 @@ pub(crate) struct Record {
 }
 
 /// What is known of one container.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ContainerRecord {
     /// How often it was started again.
     pub(crate) restarts: u32,
+    /// Somebody found that this run has started.
+    pub(crate) started: bool,
+    /// How many seconds it waits to be started again.
+    pub(crate) backoff: u64,
+    /// What this run said last, and whether it had more memory than it may, before its end is known.
+    last_words: (String, bool),
     /// What its program does now.
     pub(crate) current: Program,
     /// How the program before it ended.
@@ -46,6 +56,10 @@ pub(crate) enum Program {
         code: i32,
         /// The signal that ended it, or 0.
         signal: i32,
+        /// What it said last.
+        message: String,
+        /// The kernel killed a process of it for its memory.
+        out_of_memory: bool,
     },
     /// It could not be started.
     NotStarted {
@@ -54,6 +68,33 @@ pub(crate) enum Program {
         /// Why.
         message: String,
     },
+}
+
+impl Default for Program {
+    fn default() -> Self {
+        Self::NotStarted {
+            at: Timestamp::UNIX_EPOCH,
+            message: String::new(),
+        }
+    }
+}
+
+impl ContainerRecord {
+    /// The record of a container's first run.
+    pub(crate) fn first(current: Program) -> Self {
+        Self {
+            current,
+            ..Self::default()
+        }
+    }
+
+    /// The process of its program while it runs.
+    pub(crate) fn pid(&self) -> Option<i32> {
+        match self.current {
+            Program::Running { pid, .. } => Some(pid),
+            _ => None,
+        }
+    }
 }
 
 impl Record {
@@ -75,7 +116,29 @@ impl Record {
     fn line(&mut self, line: &str) -> Option<()> {
         let (word, rest) = line.split_once(' ')?;
         match word {
-            "hold" => self.holder = rest.split(' ').next()?.parse().ok(),
+            "hold" => {
+                let mut words = rest.split(' ');
+                self.holder = words.next()?.parse().ok();
+                self.takes_orders = words.nth(1) == Some("orders");
+            }
+            "started" => {
+                let [restart, name] = split(rest)?;
+                let container = self.run(name, restart)?;
+                container.started = true;
+            }
+            "message" => {
+                let [restart, name, text] = split(rest)?;
+                self.run(name, restart)?.last_words.0 = unescape(text);
+            }
+            "oom" => {
+                let [restart, name] = split(rest)?;
+                self.run(name, restart)?.last_words.1 = true;
+            }
+            "wait" => {
+                let [seconds, name] = split(rest)?;
+                self.containers.get_mut(name)?.backoff = seconds.parse().ok()?;
+            }
+            "ending" => self.ending = true,
             "start" => {
                 let [restart, pid, at, name] = split(rest)?;
                 let (pid, started) = (pid.parse().ok()?, time(at)?);
@@ -94,14 +157,17 @@ impl Record {
                 };
                 let (code, signal) = (code.parse().ok()?, signal.parse().ok()?);
                 let restart = restart.parse().ok()?;
-                let exited = Program::Exited {
+                let container = self.containers.get_mut(name)?;
+                let (message, out_of_memory) = std::mem::take(&mut container.last_words);
+                container.current = Program::Exited {
                     started,
                     finished,
                     code,
                     signal,
+                    message,
+                    out_of_memory,
                 };
-                let container = self.containers.get_mut(name)?;
-                (container.restarts, container.current) = (restart, exited);
+                container.restarts = restart;
             }
             "fail" => {
                 let [restart, at, name, message] = split(rest)?;
@@ -118,6 +184,13 @@ impl Record {
         Some(())
     }
 
+    /// A container in this run.
+    fn run(&mut self, name: &str, restart: &str) -> Option<&mut ContainerRecord> {
+        let restart: u32 = restart.parse().ok()?;
+        let container = self.containers.get_mut(name)?;
+        (container.restarts == restart).then_some(container)
+    }
+
     fn set(&mut self, name: &str, restarts: u32, current: Program) {
         let previous = self.containers.remove(name).map(|c| c.current);
         self.containers.insert(
@@ -126,6 +199,7 @@ impl Record {
                 restarts,
                 current,
                 previous,
+                ..ContainerRecord::default()
             },
         );
     }
@@ -134,6 +208,23 @@ impl Record {
 /// Splits into `N` words, the last of which may hold blanks.
 fn split<const N: usize>(text: &str) -> Option<[&str; N]> {
     text.splitn(N, ' ').collect::<Vec<_>>().try_into().ok()
+}
+
+/// The text of a message: `\n` is a line feed, `\\` a backslash.
+fn unescape(text: &str) -> String {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' if rest.clone().next() == Some('n') => {
+                rest.next();
+                result.push('\n');
+            }
+            '\\' => result.extend(rest.next()),
+            c => result.push(c),
+        }
+    }
+    result
 }
 
 /// Reads nanoseconds since 1970.
@@ -175,7 +266,9 @@ mod tests {
                 started: second(2),
                 finished: second(3),
                 code: 139,
-                signal: 11
+                signal: 11,
+                message: String::new(),
+                out_of_memory: false,
             })
         );
         let message = "program not found: x".to_owned();
@@ -186,6 +279,29 @@ mod tests {
                 message
             }
         );
+    }
+
+    #[test]
+    fn what_is_known_of_a_run_ends_with_it() {
+        let mut record = Record::parse(
+            "hold 7 1 orders\nstart 0 8 2 ab\nstarted 0 ab\nstarted 1 ab\n\
+             message 0 ab x\\ny\\\\n\noom 0 ab\nexit 0 137 9 3 ab\nwait 10 ab\nending 4\n",
+        );
+        assert!(record.takes_orders && record.ending);
+        let container = &record.containers["ab"];
+        assert!(container.started && container.backoff == 10);
+        let Program::Exited {
+            message,
+            out_of_memory,
+            ..
+        } = &container.current
+        else {
+            panic!("{container:?}");
+        };
+        assert_eq!((message.as_str(), *out_of_memory), ("x\ny\\n", true));
+        record.line("start 1 9 5 ab");
+        let container = &record.containers["ab"];
+        assert!(!container.started && container.backoff == 0 && container.pid() == Some(9));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One pod from its start, or from where a new node finds it, to its end.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,9 +17,12 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use crate::attend::{self, Attendants};
+use crate::cgroup;
 use crate::changes::Subscription;
 use crate::event::{self, Event};
 use crate::holder;
+use crate::ignored::ignored;
 use crate::image;
 use crate::node::Shared;
 use crate::pod::{self, Pod};
@@ -26,7 +30,8 @@ use crate::prepare::{self, Blame};
 use crate::record::{ContainerRecord, Program, Record};
 use crate::refusal::Refusal;
 use crate::source::Lookup;
-use crate::status::{self, Cause, Observed, Wait};
+use crate::status::{self, Cause, Observed, Readiness, Wait};
+use crate::volume;
 
 /// How long to wait before a pod's end is written again, when the API refused it.
 const PUBLISH_AGAIN: Duration = Duration::from_secs(1);
@@ -34,6 +39,8 @@ const PUBLISH_AGAIN: Duration = Duration::from_secs(1);
 const RUNNING_AFTER: Duration = Duration::from_millis(100);
 /// How long what follows a pod may take after its end.
 const HOOK_LIMIT: Duration = Duration::from_mins(1);
+/// So many seconds are left to a container after what runs before its end, as in the kubelet.
+const LEAST_GRACE: u64 = 2;
 
 /// Where a pod's run begins.
 #[derive(Debug)]
@@ -78,7 +85,10 @@ pub(crate) async fn run(
         Begin::Start(gpus) => {
             bind(&shared.api, &pod).await;
             match start(&shared, &pod, gpus).await {
-                Ok(child) => Some(child),
+                Ok(child) => {
+                    tell_ignored(&shared, &pod);
+                    Some(child)
+                }
                 Err(blame) => return refuse(&shared, &pod, blame).await,
             }
         }
@@ -87,6 +97,16 @@ pub(crate) async fn run(
     let record = run.hold().await;
     run.finish(record).await;
     Outcome::Over
+}
+
+/// Says once which fields of a pod have no effect here.
+fn tell_ignored(shared: &Shared, pod: &Pod) {
+    let fields = ignored(&pod.spec, shared.settings.abilities());
+    if !fields.is_empty() {
+        let text = format!("this machine does not honour {}", fields.join(", "));
+        let event = Event::normal("FieldsIgnored", text);
+        shared.events.record(&pod.object, event);
+    }
 }
 
 /// Notes on the pod which node runs it. From then on a deletion waits for the processes.
@@ -158,6 +178,7 @@ async fn refuse(shared: &Shared, pod: &Pod, (container, refusal): Blame) -> Outc
             previous,
             record: &record,
             held: false,
+            readiness: &Readiness::new(),
             cause: None,
             now,
         }
@@ -171,18 +192,10 @@ async fn refuse(shared: &Shared, pod: &Pod, (container, refusal): Blame) -> Outc
 /// The record of a pod of which one container could not be started.
 fn not_started(container: String, message: String, at: Timestamp) -> Record {
     let current = Program::NotStarted { at, message };
-    let container = (
-        container,
-        ContainerRecord {
-            restarts: 0,
-            current,
-            previous: None,
-        },
-    );
     Record {
-        holder: None,
-        containers: [container].into(),
+        containers: [(container, ContainerRecord::first(current))].into(),
         ended: Some(at),
+        ..Record::default()
     }
 }
 
@@ -217,6 +230,10 @@ pub(crate) async fn publish(
 /// Removes a pod's folder. Its logs stay.
 fn clean(shared: &Shared, pod: &Pod) {
     let folder = shared.settings.pod(&pod.uid);
+    volume::unmount(&folder);
+    if let Some(base) = &shared.settings.cgroup {
+        cgroup::remove(base, &pod.uid);
+    }
     match shared.settings.spares.give(&folder) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(folder = %folder.display(), error = %e, "cannot remove the pod's folder");
@@ -226,9 +243,11 @@ fn clean(shared: &Shared, pod: &Pod) {
 }
 
 /// Finds the ConfigMaps and Secrets of a namespace.
-struct InNamespace<'a> {
-    api: &'a Api,
-    namespace: &'a str,
+pub(crate) struct InNamespace<'a> {
+    /// The API.
+    pub(crate) api: &'a Api,
+    /// The namespace.
+    pub(crate) namespace: &'a str,
 }
 
 impl Lookup for InNamespace<'_> {
@@ -267,6 +286,10 @@ struct Run {
     live: watch::Sender<()>,
     ended: watch::Sender<bool>,
     hook: Option<JoinHandle<()>>,
+    /// What is done for the containers while they run, if anything.
+    attendants: Option<Attendants>,
+    /// The runs of containers whose wait for the next one was told.
+    told: BTreeSet<(String, u32)>,
 }
 
 impl Run {
@@ -283,7 +306,11 @@ impl Run {
             let files = prepare::files(&pod, &shared.settings);
             hook.follow(Arc::clone(&pod.object), files, ended.subscribe())
         });
+        let attendants =
+            attend::is_needed(&pod).then(|| Attendants::new(Arc::clone(&shared), Arc::clone(&pod)));
         Self {
+            attendants,
+            told: BTreeSet::new(),
             folder: shared.settings.pod(&pod.uid),
             shared,
             pod,
@@ -301,7 +328,7 @@ impl Run {
     /// Waits until no process of the pod is left and returns the last record.
     async fn hold(&mut self) -> Record {
         let mut changes = None;
-        let quiet = if self.child.is_some() {
+        let quiet = if self.child.is_some() && self.attendants.is_none() {
             RUNNING_AFTER
         } else {
             Duration::ZERO
@@ -319,6 +346,7 @@ impl Run {
                     changes = changes.or_else(|| self.subscribe());
                 }
                 () = changed(&mut changes) => {}
+                () = readiness_changed(&mut self.attendants) => {}
                 () = sleep_until(soon), if publish_at.is_some() => {
                     publish_at = None;
                     changes = changes.or_else(|| self.subscribe());
@@ -338,6 +366,10 @@ impl Run {
                 return self.record();
             }
             self.pass_on(&record);
+            self.tell_waits(&record);
+            if let Some(attendants) = &mut self.attendants {
+                attendants.observe(&record);
+            }
             self.live.send_replace(());
             if publish_at.is_none() {
                 self.publish(&record, true).await;
@@ -392,7 +424,28 @@ impl Run {
         if holder::record(&self.folder).ended.is_none() && self.cause.is_none() {
             self.cause = cause;
         }
-        self.asked = Some(grace);
+        let Some(attendants) = &mut self.attendants else {
+            self.asked = Some(grace);
+            return;
+        };
+        attendants.end_within(grace);
+        // What runs before the end must not leave a container without time for it.
+        self.asked = Some(if grace > 0 { grace + LEAST_GRACE } else { 0 });
+    }
+
+    /// Tells once that a container waits to be started again.
+    fn tell_waits(&mut self, record: &Record) {
+        for (name, container) in &record.containers {
+            let key = (name.clone(), container.restarts);
+            if container.backoff > 0 && self.told.insert(key) {
+                let (pod, namespace, uid) = (&self.pod.name, &self.pod.namespace, &self.pod.uid);
+                let text = format!(
+                    "Back-off restarting failed container {name} in pod {pod}_{namespace}({uid})"
+                );
+                let warning = Event::warning("BackOff", text);
+                event::record(&self.shared.api, "kubelet", &self.pod.object, warning);
+            }
+        }
     }
 
     /// Asks the holder to end the pod, as soon as it can hear that.
@@ -410,12 +463,15 @@ impl Run {
 
     async fn publish(&self, record: &Record, held: bool) -> bool {
         let (pod, cause, now) = (&self.pod, self.cause.as_ref(), Timestamp::now());
+        let attendants = self.attendants.as_ref();
+        let readiness = attendants.map(Attendants::readiness).unwrap_or_default();
         publish(&self.shared.api, pod, |previous| {
             Observed {
                 pod,
                 previous,
                 record,
                 held,
+                readiness: &readiness,
                 cause,
                 now,
             }
@@ -481,6 +537,14 @@ pub(crate) async fn delete(api: &Api, pod: &Pod) {
 async fn exit(child: &mut Option<Child>) -> Option<i32> {
     match child {
         Some(child) => child.wait().await.ok().and_then(|status| status.code()),
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until a probe finds something new, if there are any.
+async fn readiness_changed(attendants: &mut Option<Attendants>) {
+    match attendants {
+        Some(attendants) => attendants.changed().await,
         None => std::future::pending().await,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 
+use crate::pod;
 use crate::quantity;
 
 /// The resource name of graphics processors.
@@ -21,27 +22,36 @@ pub(crate) struct Resources {
 }
 
 impl Resources {
-    /// What a pod asks for: its containers together, or its largest init container if that is
-    /// more. A limit counts as a request where none is given.
+    /// What a pod asks for: its containers and sidecars together, or an init container with the
+    /// sidecars before it if that is more. A limit counts as a request where none is given.
     pub(crate) fn requested(spec: &PodSpec) -> Self {
-        let sum = spec
-            .containers
-            .iter()
-            .map(Self::of)
-            .fold(Self::default(), |a, b| Self {
-                cpu: a.cpu.saturating_add(b.cpu),
-                memory: a.memory.saturating_add(b.memory),
-                gpus: a.gpus.saturating_add(b.gpus),
-            });
-        spec.init_containers
-            .iter()
-            .flatten()
-            .map(Self::of)
-            .fold(sum, |a, b| Self {
-                cpu: a.cpu.max(b.cpu),
-                memory: a.memory.max(b.memory),
-                gpus: a.gpus.max(b.gpus),
-            })
+        let mut sidecars = Self::default();
+        let mut most = Self::default();
+        for container in spec.init_containers.iter().flatten() {
+            let with = Self::of(container).plus(sidecars);
+            most = most.max(with);
+            if pod::is_sidecar(container) {
+                sidecars = with;
+            }
+        }
+        let mains = spec.containers.iter().map(Self::of);
+        mains.fold(sidecars, Self::plus).max(most)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.saturating_add(other.cpu),
+            memory: self.memory.saturating_add(other.memory),
+            gpus: self.gpus.saturating_add(other.gpus),
+        }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            memory: self.memory.max(other.memory),
+            gpus: self.gpus.max(other.gpus),
+        }
     }
 
     fn of(container: &Container) -> Self {
@@ -216,6 +226,22 @@ mod tests {
                 gpus: 1
             }
         );
+    }
+
+    #[test]
+    fn sidecars_count_beside_what_runs_with_them() {
+        let container =
+            |cpu: &str| json!({ "name": "c", "resources": { "requests": { "cpu": cpu } } });
+        let mut sidecar = container("2");
+        sidecar["restartPolicy"] = json!("Always");
+        let check = |inits: Value, main: &str, expected| {
+            let spec = json!({ "initContainers": inits, "containers": [container(main)] });
+            let spec: PodSpec = serde_json::from_value(spec).unwrap();
+            assert_eq!(Resources::requested(&spec).cpu, expected);
+        };
+        check(json!([sidecar, container("3")]), "1", 5000);
+        check(json!([container("3"), sidecar]), "1", 3000);
+        check(json!([sidecar, sidecar]), "1", 5000);
     }
 
     #[test]

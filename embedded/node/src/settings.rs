@@ -11,10 +11,14 @@ use std::sync::Arc;
 use diwan_embedded::Api;
 use parking_lot::Mutex;
 
+use crate::cgroup;
 use crate::environment::Environment;
 use crate::holder::{self, Isolation};
 use crate::hosts::Hosts;
-use crate::options::{NodeOptions, TokenProvider};
+use crate::ignored::Abilities;
+use crate::options::{AccountToken, NodeOptions, TokenProvider};
+use crate::pod::Pod;
+use crate::rights;
 use crate::schedule::Resources;
 use crate::spares::Spares;
 
@@ -44,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) working_directory: PathBuf,
     /// The files that containers see as `/etc/hosts`.
     pub(crate) hosts: Arc<Hosts>,
+    /// The control group of all containers, if their processors and memory can be limited.
+    pub(crate) cgroup: Option<PathBuf>,
     pods: PathBuf,
     logs: PathBuf,
     /// Folders of pods that ended.
@@ -51,8 +57,8 @@ pub(crate) struct Settings {
     accounts: PathBuf,
     ca_pem: String,
     token: TokenProvider,
-    /// Namespaces whose service account's files are written.
-    written: Mutex<HashSet<String>>,
+    /// Namespaces and names of the service accounts whose files are written.
+    written: Mutex<HashSet<(String, String)>>,
 }
 
 impl Settings {
@@ -86,6 +92,7 @@ impl Settings {
             images: options.images.clone(),
             working_directory: options.working_directory.clone(),
             hosts: Arc::new(hosts),
+            cgroup: cgroup::find(),
             pods,
             spares: Spares::new(node.join("spare"))?,
             logs,
@@ -94,6 +101,15 @@ impl Settings {
             token: Arc::clone(&options.token),
             written: Mutex::default(),
         })
+    }
+
+    /// What this machine can do for containers.
+    pub(crate) fn abilities(&self) -> Abilities {
+        Abilities {
+            users: rights::is_root(self.isolation),
+            mounts: self.isolation != Isolation::None,
+            limits: self.cgroup.is_some(),
+        }
     }
 
     /// The folder of all pods; each has one named by its unique identifier.
@@ -120,24 +136,27 @@ impl Settings {
             .join(format!("{pod}_{uid}_{container}."))
     }
 
-    /// The service account's token of a namespace.
-    pub(crate) fn token(&self, namespace: &str) -> String {
-        (self.token)(namespace)
+    /// A token of a service account, if it gets one.
+    pub(crate) fn token(&self, wanted: &AccountToken<'_>) -> Option<String> {
+        (self.token)(wanted)
     }
 
-    /// The folder with the files of a namespace's service account, written when first asked for.
+    /// The folder with the files of a pod's service account, written when first asked for.
     ///
     /// # Errors
     /// It cannot be written.
-    pub(crate) fn account(&self, namespace: &str) -> io::Result<PathBuf> {
-        let folder = self.accounts.join(namespace);
+    pub(crate) fn account(&self, pod: &Pod) -> io::Result<PathBuf> {
+        let key = (pod.namespace.clone(), pod.account().to_owned());
+        let folder = self.accounts.join(&key.0).join(&key.1);
         let mut written = self.written.lock();
-        if !written.contains(namespace) {
+        if !written.contains(&key) {
             fs::create_dir_all(&folder)?;
-            fs::write(folder.join("token"), self.token(namespace))?;
+            if let Some(token) = self.token(&AccountToken::of(pod)) {
+                fs::write(folder.join("token"), token)?;
+            }
             fs::write(folder.join("ca.crt"), &self.ca_pem)?;
-            fs::write(folder.join("namespace"), namespace)?;
-            written.insert(namespace.to_owned());
+            fs::write(folder.join("namespace"), &pod.namespace)?;
+            written.insert(key);
         }
         Ok(folder)
     }

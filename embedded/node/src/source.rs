@@ -107,24 +107,21 @@ pub(crate) fn field(pod: &Pod, path: &str) -> Result<String, Refusal> {
         "metadata.labels" => lines(&metadata["labels"]),
         "metadata.annotations" => lines(&metadata["annotations"]),
         "spec.nodeName" => pod.node_name.clone(),
-        "spec.serviceAccountName" => pod
-            .spec
-            .service_account_name
-            .clone()
-            .unwrap_or_else(|| "default".into()),
+        "spec.serviceAccountName" => pod.account().to_owned(),
         "status.hostIP" | "status.hostIPs" => "127.0.0.1".into(),
         "status.podIP" | "status.podIPs" => pod.address().to_string(),
         _ => return Err(Refusal::Broken(format!("field {path:?} is not supported"))),
     })
 }
 
-/// A map as a downward API volume shows it.
+/// A map as a downward API volume shows it: sorted, the values quoted.
 fn lines(map: &Value) -> String {
     let pairs = map.as_object().into_iter().flatten();
-    pairs
-        .map(|(k, v)| format!("{k}={v}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    let sorted: BTreeMap<&String, &Value> = pairs.collect();
+    let lines = sorted
+        .into_iter()
+        .map(|(key, value)| format!("{key}={value}"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Returns a container's request or limit, in units of the divisor, rounded up.

@@ -2,7 +2,7 @@
 //!
 //! When ext4 looks for a free inode it passes over those freed within the last minute, one by one.
 //! With hundreds of pods a second that search cost a tenth of all time, so a folder that holds
-//! nothing but a plan and a record is emptied and used again instead of being removed.
+//! nothing but a plan, a record and the files for last words is emptied and used again instead of being removed.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,8 @@ const KEPT: usize = 64;
 const PLAN: [&str; 2] = ["plan", "plan.draft"];
 /// A pod's record, and the empty file that the holder makes it of.
 const RECORD: [&str; 2] = ["status", "status.free"];
+/// How the names of files for last words begin. Each is emptied when it is used again.
+const MESSAGE: &str = "message.";
 
 /// The folders that are kept.
 pub(crate) struct Spares {
@@ -71,15 +73,16 @@ impl Spares {
     }
 }
 
-/// Whether a folder holds a plan and a record and nothing else.
+/// Whether a folder holds a plan and a record and nothing else but files for last words.
 fn is_plain(folder: &Path) -> io::Result<bool> {
     let mut found = 0;
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        if name != PLAN[0] && name != RECORD[0] {
+        if name == PLAN[0] || name == RECORD[0] {
+            found += 1;
+        } else if !name.as_encoded_bytes().starts_with(MESSAGE.as_bytes()) {
             return Ok(false);
         }
-        found += 1;
     }
     Ok(found == 2)
 }

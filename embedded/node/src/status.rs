@@ -1,16 +1,21 @@
 //! A pod's status as the kubelet writes it, from what the holder recorded. Pure.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Container;
 use serde_json::{Map, Value, json};
 
-use crate::pod::Pod;
+use crate::pod::{self, Pod};
 use crate::record::{ContainerRecord, Program, Record};
 
 /// The exit code of a container whose program could not be started.
 const CODE_NOT_STARTED: i32 = 128;
 /// The exit code of a container whose end nobody saw.
 const CODE_LOST: i32 = 137;
+
+/// Which containers with a readiness probe are ready.
+pub(crate) type Readiness = BTreeMap<String, bool>;
 
 /// Why the node itself ended a pod.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub(crate) struct Observed<'a> {
     pub(crate) record: &'a Record,
     /// A process holds the pod.
     pub(crate) held: bool,
+    /// What its readiness probes found.
+    pub(crate) readiness: &'a Readiness,
     /// Why the node ended it, if it did.
     pub(crate) cause: Option<&'a Cause>,
     /// When this was seen.
@@ -113,17 +120,65 @@ impl Observed<'_> {
     }
 
     fn initialized(&self) -> bool {
-        let fine = |c: &Container| matches!(self.program(c), Some(Program::Exited { code: 0, .. }));
-        self.pod.spec.init_containers.iter().flatten().all(fine)
+        let fine = |c: &Container| {
+            if pod::is_sidecar(c) {
+                return self.has_started(c);
+            }
+            matches!(self.program(c), Some(Program::Exited { code: 0, .. }))
+        };
+        let mut mains = self.pod.spec.containers.iter();
+        mains.any(|c| self.program(c).is_some())
+            || self.pod.spec.init_containers.iter().flatten().all(fine)
+    }
+
+    /// Whether a container's program runs and has passed its startup probe and hook.
+    fn has_started(&self, container: &Container) -> bool {
+        self.record
+            .containers
+            .get(&container.name)
+            .is_some_and(|record| {
+                // An older holder takes no word about that.
+                let known = record.started || !self.record.takes_orders;
+                record.pid().is_some() && (known || !pod::is_awaited(container))
+            })
+    }
+
+    /// Whether a container serves.
+    fn is_ready(&self, container: &Container) -> bool {
+        let found = || self.readiness.get(&container.name) == Some(&true);
+        self.has_started(container) && (container.readiness_probe.is_none() || found())
+    }
+
+    /// The containers that must be ready for the pod to be, and are not.
+    fn unready(&self) -> Vec<&str> {
+        let inits = self.pod.spec.init_containers.iter().flatten();
+        let served = inits
+            .filter(|c| pod::is_sidecar(c))
+            .chain(&self.pod.spec.containers);
+        let unready = served.filter(|c| !self.is_ready(c));
+        unready.map(|c| c.name.as_str()).collect()
+    }
+
+    /// Whether every condition that the pod waits for beside its containers holds.
+    fn gates_are_open(&self) -> bool {
+        let conditions = self.previous["conditions"].as_array();
+        let open = |kind: &str| {
+            let mut all = conditions.into_iter().flatten();
+            all.any(|c| c["type"] == kind && c["status"] == "True")
+        };
+        let mut gates = self.pod.spec.readiness_gates.iter().flatten();
+        gates.all(|gate| open(&gate.condition_type))
     }
 
     fn conditions(&self, phase: &str) -> Value {
-        let runs = |c: &Container| matches!(self.program(c), Some(Program::Running { .. }));
-        let ready = !self.over() && self.pod.spec.containers.iter().all(runs);
-        let why = match phase {
+        let unready = self.unready();
+        let served = !self.over() && unready.is_empty();
+        let ready = served && self.gates_are_open();
+        let why = |on: bool| match phase {
             "Succeeded" => Some("PodCompleted"),
             "Failed" => Some("PodFailed"),
-            _ if ready => None,
+            _ if on => None,
+            _ if served => Some("ReadinessGatesNotReady"),
             _ => Some("ContainersNotReady"),
         };
         let initialized = self.initialized();
@@ -133,16 +188,25 @@ impl Observed<'_> {
                 initialized,
                 (!initialized).then_some("ContainersNotInitialized"),
             ),
-            ("Ready", ready, why),
-            ("ContainersReady", ready, why),
+            ("Ready", ready, why(ready)),
+            ("ContainersReady", served, why(served)),
             ("PodScheduled", true, None),
         ];
         if self.cause == Some(&Cause::NodeStopped) {
             rows.push(("DisruptionTarget", true, Some("TerminationByKubelet")));
         }
-        rows.into_iter()
-            .map(|(kind, on, reason)| self.condition(kind, on, reason))
-            .collect()
+        let text = format!("containers with unready status: [{}]", unready.join(" "));
+        let old = self.previous["conditions"].as_array().into_iter().flatten();
+        // Those that somebody else sets stay.
+        let foreign = old.filter(|c| rows.iter().all(|(kind, ..)| c["type"] != *kind));
+        let own = rows.iter().map(|(kind, on, reason)| {
+            let mut condition = self.condition(kind, *on, *reason);
+            if *reason == Some("ContainersNotReady") {
+                condition["message"] = json!(text);
+            }
+            condition
+        });
+        own.chain(foreign.cloned()).collect()
     }
 
     /// One condition; its time changes only when it does.
@@ -166,7 +230,7 @@ impl Observed<'_> {
     fn container(&self, container: &Container, init: bool) -> Value {
         let record = self.record.containers.get(&container.name);
         let current = record.map(|r| &r.current);
-        let running = matches!(current, Some(Program::Running { .. })) && !self.over();
+        let live = !self.over();
         let done = matches!(current, Some(Program::Exited { code: 0, .. }));
         let (state, last) = self.states(container, init, record);
         let restarts = record.map_or(0, |r| r.restarts);
@@ -175,14 +239,13 @@ impl Observed<'_> {
             "image": container.image.as_deref().unwrap_or_default(),
             "imageID": "",
             "restartCount": restarts,
-            "ready": if init { done } else { running },
-            "started": running,
+            "ready": if init && !pod::is_sidecar(container) { done } else { live && self.is_ready(container) },
+            "started": live && self.has_started(container),
             "state": state,
             "lastState": last,
         });
         if record.is_some() {
-            let id = format!("diwan://{}/{}/{restarts}", self.pod.uid, container.name);
-            status["containerID"] = json!(id);
+            status["containerID"] = json!(container_id(self.pod, &container.name, restarts));
         }
         status
     }
@@ -206,8 +269,15 @@ impl Observed<'_> {
             Program::Running { started, .. } => {
                 (json!({ "running": { "startedAt": time(*started) } }), last)
             }
-            ended if !self.over() && self.again(ended, init) => {
-                let message = format!("back-off restarting failed container {}", container.name);
+            ended if !self.over() && record.backoff > 0 => {
+                let message = format!(
+                    "back-off {} restarting failed container={} pod={}_{}({})",
+                    minutes(record.backoff),
+                    container.name,
+                    self.pod.name,
+                    self.pod.namespace,
+                    self.pod.uid
+                );
                 let waiting = json!({ "reason": "CrashLoopBackOff", "message": message });
                 (json!({ "waiting": waiting }), terminated(ended))
             }
@@ -233,19 +303,6 @@ impl Observed<'_> {
             "startedAt": time(started),
             "finishedAt": time(self.now),
         }})
-    }
-
-    /// Whether the holder starts a container again.
-    fn again(&self, program: &Program, init: bool) -> bool {
-        let policy = self.pod.spec.restart_policy.as_deref().unwrap_or("Always");
-        match program {
-            Program::Exited { code, .. } => match policy {
-                "Never" => false,
-                "OnFailure" => *code != 0,
-                _ => *code != 0 || !init,
-            },
-            _ => false,
-        }
     }
 
     /// The pod's own reason and message.
@@ -282,6 +339,7 @@ pub(crate) fn waiting(pod: &Pod, previous: &Value, wait: &Wait, now: Timestamp) 
         previous,
         record: &record,
         held: true,
+        readiness: &Readiness::new(),
         cause: None,
         now,
     };
@@ -332,14 +390,23 @@ fn terminated(program: &Program) -> Value {
             finished,
             code,
             signal,
+            message,
+            out_of_memory,
         } => {
-            let reason = if *code == 0 { "Completed" } else { "Error" };
+            let reason = match code {
+                0 => "Completed",
+                _ if *out_of_memory => "OOMKilled",
+                _ => "Error",
+            };
             let mut state = json!({
                 "exitCode": code, "reason": reason,
                 "startedAt": time(*started), "finishedAt": time(*finished),
             });
             if *signal != 0 {
                 state["signal"] = json!(signal);
+            }
+            if !message.is_empty() {
+                state["message"] = json!(message);
             }
             json!({ "terminated": state })
         }
@@ -348,6 +415,19 @@ fn terminated(program: &Program) -> Value {
             "startedAt": time(*at), "finishedAt": time(*at),
         }}),
         Program::Running { .. } => json!({}),
+    }
+}
+
+/// What names one run of a container.
+pub(crate) fn container_id(pod: &Pod, container: &str, restarts: u32) -> String {
+    format!("diwan://{}/{container}/{restarts}", pod.uid)
+}
+
+/// A number of seconds as Go writes it.
+fn minutes(seconds: u64) -> String {
+    match (seconds / 60, seconds % 60) {
+        (0, seconds) => format!("{seconds}s"),
+        (minutes, seconds) => format!("{minutes}m{seconds}s"),
     }
 }
 
@@ -387,6 +467,7 @@ mod tests {
             previous,
             record: &record,
             held,
+            readiness: &Readiness::new(),
             cause: None,
             now,
         }
@@ -430,9 +511,10 @@ mod tests {
         );
         let both = "start 0 3 3000000000 a\nstart 0 4 3000000000 b\nexit 0 0 0 4000000000 a\n";
         check("Never", both, true, "Running", [completed, "running"]);
+        check("Always", both, true, "Running", [completed, "running"]);
         check(
             "Always",
-            both,
+            &format!("{both}wait 10 a\n"),
             true,
             "Running",
             ["waiting CrashLoopBackOff", "running"],
@@ -446,6 +528,77 @@ mod tests {
             false,
             "Failed",
             [completed, "terminated Error 137"],
+        );
+    }
+
+    /// What a pod with a sidecar `s` and a main container `a` looks like.
+    fn sidecar(record: &str, ready: &[&str], probe: bool) -> Value {
+        let probe = if probe {
+            json!({ "tcpSocket": { "port": 1 } })
+        } else {
+            Value::Null
+        };
+        let object = json!({
+            "metadata": { "name": "p", "namespace": "default", "uid": "u" },
+            "spec": {
+                "restartPolicy": "Never",
+                "initContainers": [
+                    { "name": "s", "restartPolicy": "Always", "startupProbe": probe },
+                ],
+                "containers": [{ "name": "a", "readinessProbe": probe }],
+            },
+        });
+        let pod = Pod::read(Arc::new(object), "node", Resources::default()).unwrap();
+        Observed {
+            pod: &pod,
+            previous: &Value::Null,
+            record: &Record::parse(record),
+            held: true,
+            readiness: &ready
+                .iter()
+                .map(|name| ((*name).to_owned(), true))
+                .collect(),
+            cause: None,
+            now: Timestamp::UNIX_EPOCH,
+        }
+        .status()
+    }
+
+    fn conditions(status: &Value) -> String {
+        let on = status["conditions"].as_array().unwrap().iter();
+        let on = on.filter(|c| c["status"] == "True" && c["type"] != "PodScheduled");
+        let names: Vec<&str> = on.map(|c| c["type"].as_str().unwrap()).collect();
+        names.join(" ")
+    }
+
+    #[test]
+    fn a_pod_is_ready_when_its_sidecars_and_containers_are() {
+        let side = "hold 1 0 orders\nstart 0 2 1000000000 s\n";
+        let both = format!("{side}started 0 s\nstart 0 3 2000000000 a\n");
+        assert_eq!(conditions(&sidecar(side, &[], false)), "Initialized");
+        assert_eq!(conditions(&sidecar(side, &[], true)), "");
+        let status = sidecar(&both, &[], true);
+        assert_eq!(conditions(&status), "Initialized");
+        assert_eq!(
+            status["conditions"][1]["message"],
+            "containers with unready status: [a]"
+        );
+        let all = "Initialized Ready ContainersReady";
+        assert_eq!(conditions(&sidecar(&both, &["a"], true)), all);
+        let status = sidecar(&both, &[], false);
+        assert_eq!(conditions(&status), all);
+        assert_eq!(status["initContainerStatuses"][0]["started"], true);
+    }
+
+    #[test]
+    fn last_words_and_waits_are_told() {
+        let rest = "start 0 3 3000000000 a\nmessage 0 a why\nexit 0 1 0 4000000000 a\nwait 80 a\n";
+        let status = observe("Always", &format!("{INIT}{rest}"), true);
+        let container = &status["containerStatuses"][0];
+        assert_eq!(container["lastState"]["terminated"]["message"], "why");
+        assert_eq!(
+            container["state"]["waiting"]["message"],
+            "back-off 1m20s restarting failed container=a pod=p_default(u)"
         );
     }
 

@@ -2,16 +2,23 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileTypeExt, MetadataExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use k8s_openapi::api::core::v1::{
-    DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Volume, VolumeProjection,
+    DownwardAPIVolumeFile, EmptyDirVolumeSource, HostPathVolumeSource, KeyToPath, Volume,
+    VolumeProjection,
 };
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use crate::claim;
+use crate::options::AccountToken;
+use crate::payload::{self, Files};
 use crate::pod::Pod;
+use crate::quantity;
 use crate::refusal::Refusal;
+use crate::rights;
+use crate::settings::Settings;
 use crate::source::{self, Entries, Lookup};
 
 /// A volume that is ready to be mounted.
@@ -23,10 +30,7 @@ pub(crate) struct Ready {
     pub(crate) read_only: bool,
 }
 
-/// Files with their mode, by path in the volume.
-type Files = Vec<(String, Vec<u8>, u32)>;
-
-/// Makes a volume in `folder`, a folder of its own; `token` is the service account's.
+/// Makes a volume in `folder`, a folder of its own.
 ///
 /// # Errors
 /// What it is made of is missing or not supported, or the disk refuses.
@@ -34,19 +38,140 @@ pub(crate) fn make(
     volume: &Volume,
     folder: PathBuf,
     pod: &Pod,
+    settings: &Settings,
     lookup: &dyn Lookup,
-    token: &str,
 ) -> Result<Ready, Refusal> {
     if let Some(host) = &volume.host_path {
         return host_path(host);
     }
-    let files = if volume.empty_dir.is_some() {
-        make_folder(&folder, 0o777).map_err(|e| disk(&folder, &e))?;
+    if let Some(from) = &volume.persistent_volume_claim {
+        return claim::ready(from, &folder, lookup);
+    }
+    if let Some(empty) = &volume.empty_dir {
+        empty_dir(empty, &folder, settings, pod).map_err(|e| disk(&folder, &e))?;
         return Ok(Ready {
             path: folder,
             read_only: false,
         });
-    } else if let Some(from) = &volume.config_map {
+    }
+    let files = files(volume, pod, settings, lookup)?;
+    let group = group(pod, settings);
+    payload::write(&folder, &files, group).map_err(|e| disk(&folder, &e))?;
+    Ok(Ready {
+        path: folder,
+        read_only: true,
+    })
+}
+
+/// Writes anew the volumes of a pod that runs and whose content has changed. Those that were not made
+/// are left out, and what is missing now stays as it was.
+pub(crate) fn refresh(pod: &Pod, settings: &Settings, lookup: &dyn Lookup) {
+    let group = group(pod, settings);
+    for volume in pod.spec.volumes.iter().flatten() {
+        let folder = settings.pod(&pod.uid).join("volumes").join(&volume.name);
+        if folder.is_symlink() || volume.empty_dir.is_some() || !payload::is_written(&folder) {
+            continue;
+        }
+        let written = files(volume, pod, settings, lookup).and_then(|files| {
+            payload::write(&folder, &files, group).map_err(|e| disk(&folder, &e))
+        });
+        if let Err(error) = written {
+            let volume = &volume.name;
+            tracing::debug!(pod.name, volume, %error, "cannot bring the volume up to date");
+        }
+    }
+}
+
+/// Whether a pod's volumes show its labels and annotations, or the ConfigMap or Secret of a name.
+pub(crate) fn shows(pod: &Pod, source: Option<(&str, &str)>) -> bool {
+    let named =
+        |kind: &str, name: Option<&str>| name.is_some() && source == name.map(|n| (kind, n));
+    let projected = |p: &VolumeProjection| {
+        named(
+            "ConfigMap",
+            p.config_map.as_ref().map(|from| from.name.as_str()),
+        ) || named("Secret", p.secret.as_ref().map(|from| from.name.as_str()))
+            || source.is_none() && p.downward_api.is_some()
+    };
+    pod.spec.volumes.iter().flatten().any(|volume| {
+        let map = volume.config_map.as_ref().map(|from| from.name.as_str());
+        let secret = volume
+            .secret
+            .as_ref()
+            .and_then(|from| from.secret_name.as_deref());
+        let projections = volume.projected.as_ref().and_then(|p| p.sources.as_ref());
+        named("ConfigMap", map)
+            || named("Secret", secret)
+            || source.is_none() && volume.downward_api.is_some()
+            || projections.into_iter().flatten().any(projected)
+    })
+}
+
+/// The group that owns the volumes of a pod, when this process can give them to one.
+fn group(pod: &Pod, settings: &Settings) -> Option<u32> {
+    let wanted = pod.spec.security_context.as_ref()?.fs_group?;
+    u32::try_from(wanted)
+        .ok()
+        .filter(|_| rights::is_root(settings.isolation))
+}
+
+/// Makes an empty folder, in memory where that is wanted and this process may mount.
+fn empty_dir(
+    empty: &EmptyDirVolumeSource,
+    folder: &Path,
+    settings: &Settings,
+    pod: &Pod,
+) -> io::Result<()> {
+    let group = group(pod, settings);
+    let mode = if group.is_some() { 0o2777 } else { 0o777 };
+    make_folder(folder, mode)?;
+    let in_memory = empty.medium.as_deref() == Some("Memory");
+    if in_memory && rights::is_root(settings.isolation) && !is_mounted(folder) {
+        let size = empty
+            .size_limit
+            .as_ref()
+            .and_then(|limit| quantity::parse(&limit.0));
+        let size = size
+            .map(|bytes| format!("size={bytes},"))
+            .unwrap_or_default();
+        let options = format!("{size}mode={mode:o}");
+        let (kind, flags) = (Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV);
+        mount(Some("diwan"), folder, kind, flags, Some(options.as_str()))?;
+    }
+    std::os::unix::fs::chown(folder, None, group)
+}
+
+/// Whether something is mounted at a folder: then it lies on another device than its parent. Links
+/// lead to what is not the pod's own.
+fn is_mounted(folder: &Path) -> bool {
+    let device = |path: &Path| path.symlink_metadata().map(|m| m.dev()).ok();
+    folder
+        .parent()
+        .is_some_and(|parent| device(folder) != device(parent))
+}
+
+/// Takes away what was mounted for a pod's volumes.
+pub(crate) fn unmount(pod_folder: &Path) {
+    let entries = fs::read_dir(pod_folder.join("volumes"))
+        .into_iter()
+        .flatten();
+    for folder in entries.flatten().map(|entry| entry.path()) {
+        if is_mounted(&folder)
+            && let Err(error) = umount2(&folder, MntFlags::MNT_DETACH | MntFlags::UMOUNT_NOFOLLOW)
+        {
+            tracing::warn!(folder = %folder.display(), %error, "cannot unmount the volume");
+        }
+    }
+}
+
+/// What a volume consists of.
+fn files(
+    volume: &Volume,
+    pod: &Pod,
+    settings: &Settings,
+    lookup: &dyn Lookup,
+) -> Result<Files, Refusal> {
+    Ok(if let Some(from) = &volume.config_map {
         let entries = source::config_map(lookup, &from.name, from.optional == Some(true))?;
         pick(
             entries,
@@ -74,20 +199,19 @@ pub(crate) fn make(
     } else if let Some(from) = &volume.projected {
         let mut files = Files::new();
         for projection in from.sources.iter().flatten() {
-            files.extend(project(projection, from.default_mode, pod, lookup, token)?);
+            files.extend(project(
+                projection,
+                from.default_mode,
+                pod,
+                settings,
+                lookup,
+            )?);
         }
         files
-    } else if let Some(from) = &volume.persistent_volume_claim {
-        return claim::ready(from, &folder, lookup);
     } else {
         return Err(Refusal::Broken(
             "this kind of volume is not supported on this machine".into(),
         ));
-    };
-    write(&folder, &files).map_err(|e| disk(&folder, &e))?;
-    Ok(Ready {
-        path: folder,
-        read_only: true,
     })
 }
 
@@ -116,6 +240,9 @@ fn host_path(host: &HostPathVolumeSource) -> Result<Ready, Refusal> {
     let fits = match kind {
         "Directory" | "DirectoryOrCreate" => path.is_dir(),
         "File" | "FileOrCreate" => path.is_file(),
+        "Socket" => is_kind(&path, FileTypeExt::is_socket),
+        "CharDevice" => is_kind(&path, FileTypeExt::is_char_device),
+        "BlockDevice" => is_kind(&path, FileTypeExt::is_block_device),
         _ => path.exists(),
     };
     if !fits {
@@ -129,6 +256,10 @@ fn host_path(host: &HostPathVolumeSource) -> Result<Ready, Refusal> {
         path,
         read_only: false,
     })
+}
+
+fn is_kind(path: &Path, is: impl Fn(&fs::FileType) -> bool) -> bool {
+    path.metadata().is_ok_and(|found| is(&found.file_type()))
 }
 
 /// The entries that are asked for, or all of them.
@@ -186,8 +317,8 @@ fn project(
     projection: &VolumeProjection,
     mode: Option<i32>,
     pod: &Pod,
+    settings: &Settings,
     lookup: &dyn Lookup,
-    token: &str,
 ) -> Result<Files, Refusal> {
     if let Some(from) = &projection.config_map {
         let entries = source::config_map(lookup, &from.name, from.optional == Some(true))?;
@@ -213,25 +344,17 @@ fn project(
         return downward(pod, from.items.as_deref().unwrap_or_default(), mode);
     }
     if let Some(from) = &projection.service_account_token {
-        return Ok(vec![(from.path.clone(), token.as_bytes().to_vec(), 0o600)]);
+        let token = settings.token(&AccountToken {
+            audience: from.audience.as_deref(),
+            expiration_seconds: from.expiration_seconds,
+            ..AccountToken::of(pod)
+        });
+        let file = |token: String| (from.path.clone(), token.into_bytes(), 0o644);
+        return Ok(token.map(file).into_iter().collect());
     }
     Err(Refusal::Broken(
         "this kind of projection is not supported on this machine".into(),
     ))
-}
-
-/// Writes the files of a volume. A folder that was left half written is completed.
-fn write(folder: &Path, files: &Files) -> io::Result<()> {
-    make_folder(folder, 0o755)?;
-    for (name, content, mode) in files {
-        let path = folder.join(inside(name).map_err(io::Error::other)?);
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(&path, content)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(*mode))?;
-    }
-    Ok(())
 }
 
 /// A path that stays inside the folder it is joined to.

@@ -90,6 +90,11 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
     } else {
         body::decode(body::media_type(call.content_type), &call.body)?
     };
+    read_options(call, &sent)
+}
+
+/// The options of a deletion, as they were sent, with those from parameters.
+pub(super) fn read_options(call: &Call<'_>, sent: &Value) -> Result<DeleteOptions, Status> {
     let policy = sent["propagationPolicy"]
         .as_str()
         .or(call.query.get("propagationPolicy"));

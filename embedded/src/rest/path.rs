@@ -14,6 +14,8 @@ pub(super) enum Route {
     Discovery(String),
     /// The OpenAPI index (empty) or the document of a group's version.
     OpenApi(String),
+    /// What pods and the machine use, below the version of its API.
+    Usage(String),
     /// A question about permissions, by its plural.
     Review(&'static str),
     /// The version of the server.
@@ -57,6 +59,7 @@ pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
             Ok(Route::Discovery(trimmed.to_owned()))
         }
         ["api", version, rest @ ..] => target(kinds, "", version, rest),
+        ["apis", "metrics.k8s.io", "v1beta1", rest @ ..] => Ok(Route::Usage(rest.join("/"))),
         ["apis", "authorization.k8s.io", "v1", plural] => {
             let known = REVIEWS.into_iter().find(|review| review == plural);
             known.map(Route::Review).ok_or_else(Status::no_such_path)
@@ -104,7 +107,7 @@ fn target(kinds: &Kinds, group: &str, version: &str, parts: &[&str]) -> Result<R
 fn has_subresource(resource: &Resource, name: &str) -> bool {
     match name {
         "status" => resource.status,
-        "log" => resource == &PODS,
+        "log" | "exec" | "attach" | "portforward" | "eviction" => resource == &PODS,
         "finalize" => resource == &NAMESPACES,
         _ => false,
     }

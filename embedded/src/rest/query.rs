@@ -22,6 +22,12 @@ impl Query {
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// All values of a parameter.
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        let found = self.0.iter().filter(move |(key, _)| key == name);
+        found.map(|(_, value)| value.as_str())
+    }
+
     /// A switch: `true` or `1`.
     pub(super) fn flag(&self, name: &str) -> bool {
         matches!(self.get(name), Some("true" | "1" | "True"))

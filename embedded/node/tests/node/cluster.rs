@@ -41,7 +41,7 @@ impl Cluster {
             service_hosts: vec![("katib-db-manager.kubeflow".into(), [127, 0, 0, 1].into())],
             api_address: ("127.0.0.1".into(), 8443),
             ca_pem: "the certificate\n".into(),
-            token: Arc::new(|namespace| format!("token of {namespace}")),
+            token: Arc::new(|wanted| Some(format!("token of {}", wanted.namespace))),
             environment: vec![("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())],
             working_directory: "/".into(),
             hook: None,

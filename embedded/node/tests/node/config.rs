@@ -9,10 +9,17 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, shell, state};
 
+/// What is mounted on the machine, but for volumes in memory of pods that other tests run.
+fn mounts() -> String {
+    let text = fs::read_to_string("/proc/self/mounts").unwrap();
+    let others = text.lines().filter(|line| !line.starts_with("diwan "));
+    others.collect::<Vec<_>>().join("\n")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_container_finds_what_it_finds_in_a_cluster() {
     let cluster = Cluster::start().await;
-    let before = fs::read_to_string("/proc/self/mounts").unwrap();
+    let before = mounts();
     cluster
         .script(
             "p",
@@ -28,7 +35,7 @@ async fn a_container_finds_what_it_finds_in_a_cluster() {
         log,
         "default\ntoken of default\nthe certificate\nkatib-db-manager.kubeflow\np\n127.0.0.1:8443\n"
     );
-    assert_eq!(fs::read_to_string("/proc/self/mounts").unwrap(), before);
+    assert_eq!(mounts(), before);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,4 +209,118 @@ async fn a_working_directory_that_is_missing_is_named() {
         pod["status"]["message"],
         "working directory not found: /no/such/folder"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn volumes_follow_what_they_show() {
+    let cluster = Cluster::start().await;
+    let map = |text: &str| json!({ "metadata": { "name": "map" }, "data": { "a": text } });
+    let api = &cluster.api;
+    api.create(&CONFIG_MAPS, "default", map("A")).await.unwrap();
+    let (old, new) = (cluster.path("old"), cluster.path("new"));
+    let script = format!(
+        "cat /diwan-test/a /diwan-test/pod/labels > {}; \
+         until test \"$(cat /diwan-test/a /diwan-test/pod/labels)\" = 'Bapp=\"new\"'; do sleep 0.01; done; \
+         touch {}",
+        old.display(),
+        new.display()
+    );
+    let mut container = shell("main", &script);
+    container["volumeMounts"] = json!([{ "name": "all", "mountPath": "/diwan-test" }]);
+    let labels = json!({ "path": "pod/labels", "fieldRef": { "fieldPath": "metadata.labels" } });
+    let sources = json!([
+        { "configMap": { "name": "map" } },
+        { "downwardAPI": { "items": [labels] } },
+        { "serviceAccountToken": { "path": "token" } },
+    ]);
+    let volumes = json!([{ "name": "all", "projected": { "sources": sources } }]);
+    let spec = json!({ "containers": [container], "volumes": volumes });
+    cluster.pod("p", spec).await;
+    cluster.file(&old, |text| text == "Aapp=\"test\"").await;
+    let none = diwan_embedded::Subresource::None;
+    let change = |kind, name, change: fn(&mut serde_json::Value)| {
+        api.modify(kind, "default", name, none, move |object| {
+            change(object);
+            true
+        })
+    };
+    change(&CONFIG_MAPS, "map", |map| map["data"]["a"] = json!("B"))
+        .await
+        .unwrap();
+    change(&PODS, "p", |pod| {
+        pod["metadata"]["labels"]["app"] = json!("new")
+    })
+    .await
+    .unwrap();
+    let (phase, _) = cluster.ended("p").await;
+    assert_eq!(phase, "Succeeded");
+    assert!(new.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn root_mounts_memory_and_gives_volumes_to_a_group() {
+    if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("not tried: needs root");
+        return;
+    }
+    let cluster = Cluster::start().await;
+    let mut container = shell(
+        "main",
+        "id; stat -f -c %T /diwan-test/m; stat -c '%g %a' /diwan-test/e; \
+         head -c 2000000 /dev/zero > /diwan-test/m/x || rm /diwan-test/m/x",
+    );
+    container["volumeMounts"] = json!([
+        { "name": "m", "mountPath": "/diwan-test/m" },
+        { "name": "e", "mountPath": "/diwan-test/e" },
+    ]);
+    let spec = json!({
+        "securityContext": { "fsGroup": 4321, "runAsUser": 1234, "runAsGroup": 99, "supplementalGroups": [55] },
+        "containers": [container],
+        "volumes": [
+            { "name": "m", "emptyDir": { "medium": "Memory", "sizeLimit": "1Mi" } },
+            { "name": "e", "emptyDir": {} },
+        ],
+    });
+    cluster.pod("p", spec).await;
+    let (phase, _) = cluster.ended("p").await;
+    let log = cluster.log("p").await;
+    assert_eq!(phase, "Succeeded", "{log}");
+    assert!(
+        log.starts_with("uid=1234 gid=99 groups=99,55,4321\ntmpfs\n4321 2777\n"),
+        "{log}"
+    );
+    assert!(log.contains("No space left on device"), "{log}");
+    let own = cluster.path("pods");
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(!mounts.contains(own.to_str().unwrap()), "{mounts}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_container_that_must_not_run_as_root_does_not() {
+    let cluster = Cluster::start().await;
+    let root = nix::unistd::Uid::effective().is_root();
+    let mut container = shell("main", "grep -o 'NoNewPrivs.*' /proc/self/status");
+    container["securityContext"] =
+        json!({ "allowPrivilegeEscalation": false, "runAsNonRoot": true });
+    cluster
+        .pod("p", json!({ "containers": [container.clone()] }))
+        .await;
+    if root {
+        let waits = |pod: &serde_json::Value| {
+            let waiting = &state(pod)["waiting"];
+            let message = waiting["message"].as_str().unwrap_or_default();
+            waiting["reason"] == "CreateContainerConfigError"
+                && message.starts_with(
+                    "container has runAsNonRoot and image will run as root (pod: \"p_default(",
+                )
+        };
+        cluster.until(&PODS, "p", waits).await;
+        container["securityContext"]["runAsUser"] = json!(1234);
+        cluster
+            .pod("other", json!({ "containers": [container] }))
+            .await;
+    }
+    let name = if root { "other" } else { "p" };
+    cluster.ended(name).await;
+    assert_eq!(cluster.log(name).await, "NoNewPrivs:\t1\n");
 }

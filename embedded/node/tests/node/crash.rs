@@ -169,3 +169,48 @@ async fn a_job_whose_pod_the_node_stopped_goes_on_with_the_next_node() {
     assert_eq!(job["status"]["failed"], serde_json::Value::Null);
     assert_eq!(fs::read_to_string(&runs).unwrap(), "run\nrun\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sidecars_and_probes_go_on_however_often_the_node_is_killed() {
+    let mut cluster = Cluster::start().await;
+    let (runs, go) = (cluster.path("runs"), cluster.path("go"));
+    let run = |name: &str, rest: &str| {
+        let script = format!("echo {name} >> {}; {rest}", runs.display());
+        shell(name, &script)
+    };
+    let alive = json!({ "exec": { "command": ["true"] }, "periodSeconds": 1 });
+    let mut side = run("side", "trap 'exit 0' TERM; while :; do sleep 0.01; done");
+    side["restartPolicy"] = json!("Always");
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
+        side[probe] = alive.clone();
+    }
+    let wait = format!("until test -e {}; do sleep 0.01; done", go.display());
+    let mut main = run("main", &wait);
+    main["readinessProbe"] = alive;
+    let spec = json!({ "initContainers": [side], "containers": [main] });
+    cluster.pod("p", spec).await;
+    for _ in 0..10 {
+        cluster.kill_node();
+        cluster.start_node().await;
+    }
+    let ready = |pod: &serde_json::Value| {
+        let conditions = pod["status"]["conditions"].as_array().into_iter().flatten();
+        let mut ready = conditions.filter(|c| c["type"] == "Ready" && c["status"] == "True");
+        ready.next().is_some()
+    };
+    cluster.until(&PODS, "p", ready).await;
+    cluster.kill_node();
+    fs::write(&go, "").unwrap();
+    cluster.start_node().await;
+    let (phase, pod) = cluster.ended("p").await;
+    assert_eq!(phase, "Succeeded");
+    let side = &pod["status"]["initContainerStatuses"][0];
+    assert_eq!(
+        (
+            &side["restartCount"],
+            &side["state"]["terminated"]["exitCode"]
+        ),
+        (&json!(0), &json!(0))
+    );
+    assert_eq!(fs::read_to_string(&runs).unwrap(), "side\nmain\n");
+}

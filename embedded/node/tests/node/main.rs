@@ -8,6 +8,8 @@
 mod cluster;
 mod config;
 mod crash;
+mod kubectl;
 mod lifecycle;
 mod logs;
+mod probes;
 mod schedule;
