@@ -3,8 +3,10 @@
 //! Everything that writes goes through here, so every object gets its identity, defaults,
 //! validation, admission, generation and finalizers in the same way, whoever sends it.
 
+mod account;
 mod create;
 mod delete;
+mod quota;
 mod update;
 
 use std::{path::PathBuf, sync::Arc};
@@ -18,24 +20,25 @@ use parking_lot::RwLock;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-pub(crate) use self::update::Revision;
+pub(crate) use self::{account::ROOT_CERTIFICATE, update::Revision};
 pub use self::{
     delete::{DeleteOptions, Deletion, Propagation},
     update::Subresource,
 };
 use crate::{
+    access::{self, Keys},
     custom, garbage, metadata,
     ownership::Writer,
     pod_streams::PodStreams,
     pod_usage::PodUsage,
     resource::{
-        CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS,
-        STORAGE_CLASSES,
+        CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS,
+        PRIORITY_CLASSES, Resource, STORAGE_CLASSES,
     },
     selector::Selector,
     status::Status,
     storage_class,
-    store::{Key, Object, OpenError, Store},
+    store::{self, Key, Object, OpenError, Store},
     watch::{EventKind, WatchEvent},
 };
 
@@ -128,6 +131,9 @@ pub struct Api {
 pub(crate) struct Inner {
     pub(crate) store: Store,
     kinds: RwLock<Option<(u64, Arc<Kinds>)>>,
+    keys: Keys,
+    /// Held while an object is created under a quota.
+    quotas: tokio::sync::Mutex<()>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     logs: RwLock<Option<Arc<dyn PodLogs>>>,
     streams: RwLock<Option<Arc<dyn PodStreams>>>,
@@ -138,16 +144,25 @@ impl Api {
     /// Opens the data directory and starts the garbage collector. To be called within a Tokio
     /// runtime.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let (store, hints) = Store::open(&options.data, seeds())?;
+        let lock = store::lock(&options.data)?;
+        let keys = Keys::open(&options.data).map_err(|source| OpenError::Io {
+            path: options.data.clone(),
+            source,
+        })?;
+        let (store, hints) = Store::open(&options.data, lock, seeds(&keys))?;
         let inner = Arc::new(Inner {
             store,
             kinds: RwLock::new(None),
+            keys,
+            quotas: tokio::sync::Mutex::new(()),
             admission: RwLock::new(options.admission),
             logs: RwLock::new(None),
             streams: RwLock::new(None),
             usage: RwLock::new(None),
         });
         tokio::spawn(garbage::collect(Arc::downgrade(&inner), hints));
+        tokio::spawn(access::keep(Arc::downgrade(&inner)));
+        tokio::spawn(quota::keep(Arc::downgrade(&inner)));
         Ok(Self::from_inner(inner))
     }
 
@@ -224,6 +239,10 @@ impl Api {
         let kinds = Arc::new(Kinds::new(&definitions, before));
         *self.inner.kinds.write() = Some((changed, kinds.clone()));
         kinds
+    }
+
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.inner.keys
     }
 
     /// The object of a name. `namespace` is empty for cluster-wide kinds.
@@ -364,7 +383,7 @@ impl Api {
 }
 
 /// What is there from the start.
-fn seeds() -> Vec<(Key, Value)> {
+fn seeds(keys: &Keys) -> Vec<(Key, Value)> {
     let mut seeds = Vec::new();
     let mut add = |resource: &Resource, namespace: &str, name: &str, mut value: Value| {
         identify(resource, &mut value, Timestamp::now());
@@ -384,8 +403,23 @@ fn seeds() -> Vec<(Key, Value)> {
         add(&NAMESPACES, "", name, value);
     }
     for namespace in FIRST_NAMESPACES {
-        let value = json!({ "metadata": { "name": "default", "namespace": namespace } });
-        add(&SERVICE_ACCOUNTS, namespace, "default", value);
+        for (resource, name, value) in account::furniture(namespace, &keys.ca) {
+            add(resource, namespace, name, value);
+        }
+    }
+    let mut roles = access::defaults::cluster_roles();
+    access::refresh_aggregated(&mut roles);
+    let bindings = access::defaults::cluster_role_bindings();
+    let priorities = access::defaults::priority_classes();
+    for (resource, values) in [
+        (&CLUSTER_ROLES, roles),
+        (&CLUSTER_ROLE_BINDINGS, bindings),
+        (&PRIORITY_CLASSES, priorities),
+    ] {
+        for value in values {
+            let name = metadata::name(&value).to_owned();
+            add(resource, "", &name, value);
+        }
     }
     add(
         &STORAGE_CLASSES,

@@ -3,6 +3,7 @@
 mod apps;
 mod job;
 mod pod;
+mod rbac;
 mod secret;
 mod service;
 pub(crate) mod storage;
@@ -13,6 +14,9 @@ use crate::{metadata, resource::Resource};
 
 /// Sets what is left out. Does nothing to an object that has its defaults.
 pub(crate) fn apply(resource: &Resource, object: &mut Value) {
+    if resource.custom {
+        return;
+    }
     match resource.kind {
         "Pod" => pod::apply(object),
         "Job" => job::apply(object),
@@ -28,7 +32,15 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "PersistentVolume" => storage::volume(object),
         "StorageClass" => storage::class(object),
         "Namespace" => namespace(object),
+        "RoleBinding" | "ClusterRoleBinding" => rbac::apply(object),
+        "PriorityClass" => priority_class(object),
         _ => {}
+    }
+}
+
+fn priority_class(object: &mut Value) {
+    if let Some(fields) = object.as_object_mut() {
+        set(fields, "preemptionPolicy", json!("PreemptLowerPriority"));
     }
 }
 

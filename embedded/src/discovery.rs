@@ -8,6 +8,7 @@ use crate::{
     pod_usage,
     resource::{Kinds, PODS, Resource},
     rest::reply,
+    review,
     status::Status,
 };
 
@@ -35,8 +36,7 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response
             &json!({
                 "kind": "APIGroupList",
                 "apiVersion": "v1",
-                "groups": kinds
-                    .groups()
+                "groups": groups(kinds)
                     .into_iter()
                     .map(|name| group(kinds, name))
                     .chain([pod_usage::group()])
@@ -54,7 +54,7 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response
             Ok(reply::json(200, &pod_usage::resources()))
         }
         ["apis", name] => {
-            let groups = kinds.groups();
+            let groups = groups(kinds);
             let name = groups.into_iter().find(|group| group == name);
             let name = name.ok_or_else(Status::no_such_path)?;
             let mut answer = json!({ "kind": "APIGroup", "apiVersion": "v1" });
@@ -63,7 +63,10 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response
             }
             Ok(reply::json(200, &answer))
         }
-        ["apis", name, version] if kinds.served(name, version).next().is_some() => {
+        ["apis", name, version]
+            if kinds.served(name, version).next().is_some()
+                || review::GROUPS.contains(name) && *version == "v1" =>
+        {
             Ok(reply::json(200, &resources(kinds, name, version)))
         }
         _ => Err(Status::no_such_path()),
@@ -104,8 +107,22 @@ fn wants_aggregated(range: &str) -> bool {
     has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList")
 }
 
+/// The named groups, and those of reviews.
+fn groups(kinds: &Kinds) -> Vec<&'static str> {
+    let mut groups = kinds.groups();
+    groups.extend(review::GROUPS);
+    groups
+}
+
+fn versions(kinds: &Kinds, group: &str) -> Vec<&'static str> {
+    if review::GROUPS.contains(&group) {
+        return vec!["v1"];
+    }
+    kinds.versions(group)
+}
+
 fn group(kinds: &Kinds, name: &str) -> Value {
-    let versions = kinds.versions(name).into_iter();
+    let versions = versions(kinds, name).into_iter();
     let versions: Vec<Value> = versions
         .map(|version| json!({ "groupVersion": format!("{name}/{version}"), "version": version }))
         .collect();
@@ -169,7 +186,11 @@ fn resources(kinds: &Kinds, group: &str, version: &str) -> Value {
                 "verbs": verbs,
             }));
         }
+        if resource.kind == "ServiceAccount" {
+            list.push(review::token_entry());
+        }
     }
+    list.extend(review::of(group).map(review::Review::entry));
     let group_version = if group.is_empty() {
         version.to_owned()
     } else {
@@ -185,10 +206,11 @@ fn resources(kinds: &Kinds, group: &str, version: &str) -> Value {
 
 /// All groups in one document: the core group, or the named ones.
 fn aggregate(kinds: &Kinds, core: bool) -> Value {
-    let names: Vec<&str> = if core { vec![""] } else { kinds.groups() };
+    let names: Vec<&str> = if core { vec![""] } else { groups(kinds) };
     let items = names.into_iter().map(|name| {
-        let versions = kinds.versions(name).into_iter().map(|version| {
+        let versions = versions(kinds, name).into_iter().map(|version| {
             let resources = kinds.served(name, version).map(aggregated_resource);
+            let resources = resources.chain(review::of(name).map(review::Review::aggregated_entry));
             json!({
                 "version": version,
                 "resources": resources.collect::<Value>(),
@@ -223,6 +245,9 @@ fn aggregated_resource(resource: &'static Resource) -> Value {
         "verbs": verbs(resource),
         "subresources": subresources.collect::<Value>(),
     });
+    if resource.kind == "ServiceAccount" {
+        entry["subresources"] = json!([review::aggregated_token_entry()]);
+    }
     if !resource.short_names.is_empty() {
         entry["shortNames"] = json!(resource.short_names);
     }

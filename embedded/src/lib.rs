@@ -3,7 +3,9 @@
 //!
 //! [`Api`] is the API below HTTP, [`service`] the same over HTTP requests without a socket.
 
+mod access;
 pub mod address;
+mod admission;
 mod api;
 mod browser_auth;
 pub mod cron;
@@ -28,6 +30,7 @@ mod private_file;
 pub mod quantity;
 pub mod resource;
 mod rest;
+mod review;
 mod schema;
 mod selector;
 mod status;
@@ -39,6 +42,7 @@ mod validate;
 mod watch;
 
 pub use self::{
+    access::{Bound, IssuedToken, TokenOrder, User},
     api::{
         Admission, Api, DeleteOptions, Deletion, LogOptions, Operation, Options, PodLogs,
         Propagation, Subresource,

@@ -1,10 +1,12 @@
 //! One TCP port for two kinds of client: TLS with a token is the Kubernetes API, plain HTTP is
 //! the page for a browser.
 
-use std::{convert::Infallible, future::Future, io, pin::Pin, task::Poll, time::Duration};
+use std::{
+    convert::Infallible, future::Future, io, pin::Pin, sync::Arc, task::Poll, time::Duration,
+};
 
 use axum::{Router, body::Body, middleware};
-use http::{Request, Response, header};
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
@@ -21,10 +23,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::debug;
 
 use crate::{
+    access::{User, authenticate, certificate_user},
     host_check::{self, Hosts},
-    private_file::same_secret,
-    rest::{Service, reply},
-    status::Status,
+    rest::{Service, attributes, reply},
     tls::Credentials,
 };
 
@@ -48,7 +49,7 @@ pub async fn serve(
         acceptor: TlsAcceptor::from(credentials.config()),
         api: Authenticated {
             service,
-            token: credentials.token().into(),
+            certificate: None,
         },
         browser: browser.layer(middleware::from_fn_with_state(hosts, host_check::check)),
     };
@@ -99,7 +100,13 @@ impl Front {
         }
         if first[0] == TLS_HANDSHAKE {
             let stream = timeout(FIRST_BYTE_WITHIN, self.acceptor.accept(stream)).await??;
-            connection(stream, self.api).await
+            let mut api = self.api;
+            let shown = stream.get_ref().1.peer_certificates();
+            let shown = shown.and_then(<[_]>::first);
+            api.certificate = shown
+                .and_then(|shown| certificate_user(shown))
+                .map(Arc::new);
+            connection(stream, api).await
         } else {
             connection(stream, self.browser).await
         }
@@ -122,11 +129,12 @@ where
         .await
 }
 
-/// Lets requests with the token through.
+/// Finds out who sends a request, and tells the service.
 #[derive(Clone)]
 struct Authenticated {
     service: Service,
-    token: std::sync::Arc<str>,
+    /// The user of the connection's certificate.
+    certificate: Option<Arc<User>>,
 }
 
 impl tower::Service<Request<Incoming>> for Authenticated {
@@ -138,20 +146,22 @@ impl tower::Service<Request<Incoming>> for Authenticated {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
-        let header = request.headers().get(header::AUTHORIZATION);
-        let sent = header
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default();
-        let token = sent
-            .split_once(' ')
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-        if token.is_some_and(|(_, token)| same_secret(token.trim(), &self.token)) {
-            return self.service.call(request);
+    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+        let user = attributes(&request).and_then(|asked| {
+            authenticate(
+                self.service.api(),
+                request.headers(),
+                self.certificate.as_deref(),
+                &asked,
+            )
+        });
+        match user {
+            Ok(user) => {
+                request.extensions_mut().insert(user);
+                self.service.call(request)
+            }
+            Err(status) => Box::pin(std::future::ready(Ok(reply::failure(&status)))),
         }
-        Box::pin(std::future::ready(Ok(reply::failure(
-            &Status::unauthorized(),
-        ))))
     }
 }
 

@@ -38,16 +38,38 @@ use self::{
     path::{Route, Target},
     query::Query,
 };
-use crate::{Status, api::Api, discovery, openapi};
+use crate::{
+    Status,
+    access::{self, Attributes, User},
+    api::Api,
+    discovery, openapi,
+};
 
 /// Bodies of requests are at most so large, as kube-apiserver has it.
 const BODY_LIMIT: usize = 3 << 20;
 
 /// The API as a tower service over HTTP requests, for a `kube::Client` in process and for the
-/// listener.
+/// listener. The listener tells who sends a request by an extension of it; who is in this process
+/// may do everything.
 #[derive(Clone)]
 pub struct Service {
     api: Api,
+}
+
+impl Service {
+    /// The API behind the service.
+    pub(crate) fn api(&self) -> &Api {
+        &self.api
+    }
+}
+
+/// What a request is about.
+pub(crate) fn attributes<B>(request: &Request<B>) -> Result<Attributes, Status> {
+    let query = Query::parse(request.uri())?;
+    let path = request.uri().path();
+    Ok(Attributes::read(request.method(), path, |name| {
+        query.get(name)
+    }))
 }
 
 /// The API as a service: `kube::Client::new(service(api), "default")` works on it directly.
@@ -81,6 +103,7 @@ where
 /// What a request asks for, read once.
 struct Call<'a> {
     api: &'a Api,
+    user: &'a User,
     target: Target,
     query: Query,
     accept: &'a str,
@@ -101,8 +124,12 @@ where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
+    let asked = attributes(&request)?;
     let (mut parts, body) = request.into_parts();
     let kinds = api.kinds();
+    let user = parts.extensions.remove::<User>();
+    let user = user.unwrap_or_else(User::admin);
+    access::authorize(api, &user, &asked)?;
     if let Ok(Route::Resource(target)) = path::parse(&kinds, parts.uri.path())
         && stream::is_meant(&target)
     {
@@ -124,6 +151,7 @@ where
             let content_type = text(header::CONTENT_TYPE);
             let call = Call {
                 api,
+                user: &user,
                 target,
                 query,
                 accept,
@@ -134,11 +162,12 @@ where
             dispatch(&parts.method, &call).await
         }
         Route::Usage(path) => usage::answer(api, &parts.method, &path, &query),
-        Route::Review(kind) => {
+        Route::Review(target) => {
             if parts.method != Method::POST {
                 return Err(Status::method_not_allowed());
             }
-            review::answer(kind, &collect(body).await?, text(header::CONTENT_TYPE))
+            let body = collect(body).await?;
+            review::answer(api, &user, &target, &body, text(header::CONTENT_TYPE))
         }
         other if parts.method != Method::GET && parts.method != Method::HEAD => {
             drop(other);

@@ -166,13 +166,13 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Opens a data directory, reads all objects, writes `seeds` that are not there, and starts
+    /// Opens a locked data directory, reads all objects, writes `seeds` that are not there, and starts
     /// the writer. Hints for the garbage collector come out of the second value.
     pub(crate) fn open(
         directory: &Path,
+        lock: File,
         seeds: Vec<(Key, Value)>,
     ) -> Result<(Self, async_mpsc::UnboundedReceiver<Hint>), OpenError> {
-        let lock = lock(directory)?;
         let (database, state) = Database::open(directory)?;
         let state = Arc::new(RwLock::new(state));
         let signals = Arc::new(Signals::default());
@@ -256,7 +256,7 @@ impl Drop for Store {
 }
 
 /// Keeps other processes out of the directory for as long as the file is open.
-fn lock(directory: &Path) -> Result<File, OpenError> {
+pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
     let io = |source| OpenError::Io {
         path: directory.to_owned(),
         source,

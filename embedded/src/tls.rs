@@ -11,9 +11,10 @@ use rcgen::{
     KeyUsagePurpose, date_time_ymd,
 };
 use rustls::{
-    ServerConfig,
+    RootCertStore, ServerConfig,
     crypto::ring,
-    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
+    server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
 use thiserror::Error;
 
@@ -61,27 +62,13 @@ impl Credentials {
     /// Reads the authority and the token in a directory, or makes them, and makes a certificate
     /// for this machine's names and `names` (host names or addresses).
     pub fn open(directory: &Path, names: &[String]) -> Result<Self, CredentialsError> {
-        let io = |source| CredentialsError::Io {
-            path: directory.to_owned(),
-            source,
-        };
-        std::fs::create_dir_all(directory).map_err(io)?;
-        let fresh = KeyPair::generate()?;
-        let key =
-            private_file::read_or_make(&directory.join("ca.key"), || Ok(fresh.serialize_pem()))
-                .map_err(io)?;
-        let key = KeyPair::from_pem(&key)?;
-        let authority = authority();
-        let fresh = authority.self_signed(&key)?;
-        let ca = private_file::read_or_make(&directory.join("ca.crt"), || Ok(fresh.pem()))
-            .map_err(io)?;
-        let token =
-            private_file::read_or_make(&directory.join("token"), || Ok(private_file::secret()))
-                .map_err(io)?;
-        let config = server_config(&Issuer::new(authority, key), names)?;
+        let found = Authority::open(directory)?;
+        let key = KeyPair::from_pem(&found.key)?;
+        let issuer = Issuer::new(authority(), key);
+        let config = server_config(&issuer, &found.certificate, names)?;
         Ok(Self {
-            ca,
-            token: token.trim().to_owned(),
+            ca: found.certificate,
+            token: found.token,
             config: Arc::new(config),
         })
     }
@@ -101,6 +88,41 @@ impl Credentials {
     }
 }
 
+/// What a data directory keeps about who it is.
+pub(crate) struct Authority {
+    /// The certificate, in PEM.
+    pub(crate) certificate: String,
+    /// The token that opens everything.
+    pub(crate) token: String,
+    key: String,
+}
+
+impl Authority {
+    /// Reads what a directory keeps, or makes it.
+    pub(crate) fn open(directory: &Path) -> Result<Self, CredentialsError> {
+        let io = |source| CredentialsError::Io {
+            path: directory.to_owned(),
+            source,
+        };
+        std::fs::create_dir_all(directory).map_err(io)?;
+        let fresh = KeyPair::generate()?;
+        let key =
+            private_file::read_or_make(&directory.join("ca.key"), || Ok(fresh.serialize_pem()))
+                .map_err(io)?;
+        let fresh = authority().self_signed(&KeyPair::from_pem(&key)?)?;
+        let certificate = private_file::read_or_make(&directory.join("ca.crt"), || Ok(fresh.pem()))
+            .map_err(io)?;
+        let token =
+            private_file::read_or_make(&directory.join("token"), || Ok(private_file::secret()))
+                .map_err(io)?;
+        Ok(Self {
+            certificate,
+            token: token.trim().to_owned(),
+            key,
+        })
+    }
+}
+
 fn authority() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -117,6 +139,7 @@ fn authority() -> CertificateParams {
 
 fn server_config(
     issuer: &Issuer<'_, KeyPair>,
+    ca: &str,
     names: &[String],
 ) -> Result<ServerConfig, CredentialsError> {
     let mut all: Vec<String> = NAMES.map(str::to_owned).to_vec();
@@ -140,10 +163,23 @@ fn server_config(
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
+        .with_client_cert_verifier(client_verifier(ca)?)
         .with_single_cert(vec![certificate.der().clone()], key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Takes certificates of clients that the authority signed. Clients need not have one.
+fn client_verifier(ca: &str) -> Result<Arc<dyn ClientCertVerifier>, CredentialsError> {
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_slice(ca.as_bytes())
+        .map_err(|error| rustls::Error::General(error.to_string()))?;
+    roots.add(certificate)?;
+    let provider = Arc::new(ring::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider)
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| rustls::Error::General(error.to_string()).into())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ pub(crate) mod immutable;
 mod job;
 mod label_selector;
 mod pod;
+mod rbac;
 mod service;
 mod storage;
 mod workload;
@@ -64,6 +65,8 @@ pub(crate) fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
     let name = metadata::name(object);
     let checked = if matches!(resource.kind, "Namespace" | "Service") {
         label(name)
+    } else if resource.group == "rbac.authorization.k8s.io" {
+        rbac::name(name)
     } else {
         subdomain(name)
     };
@@ -123,7 +126,14 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         "Secret" => data_keys(object, &["data"], &mut errors),
         _ => {}
     }
-    errors.into_iter().map(cause).collect()
+    let mut causes: Vec<Cause> = errors.into_iter().map(cause).collect();
+    match resource.kind {
+        "Role" | "ClusterRole" => rbac::role(resource, object, &mut causes),
+        "RoleBinding" | "ClusterRoleBinding" => rbac::binding(resource, object, &mut causes),
+        "PriorityClass" => rbac::priority_class(object, &mut causes),
+        _ => {}
+    }
+    causes
 }
 
 /// No finalizer may be added to an object that is being deleted.

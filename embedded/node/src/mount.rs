@@ -47,6 +47,10 @@ pub(crate) fn mounts(
     let mut mounts = image_mounts(settings, container)?;
     let volumes = settings.pod(&pod.uid).join("volumes");
     for wanted in container.volume_mounts.iter().flatten() {
+        // Every pod has its account mounted; without private mounts it does without.
+        if settings.isolation == Isolation::None && wanted.mount_path == ACCOUNT {
+            continue;
+        }
         let name = &wanted.name;
         let volume = pod.spec.volumes.iter().flatten().find(|v| v.name == *name);
         let Some(volume) = volume else {

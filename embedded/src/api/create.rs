@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation, identify};
 use crate::{
-    address, default, metadata,
+    address, admission, default, metadata,
     ownership::{self, Writer},
-    resource::{NAMESPACES, Resource, SERVICE_ACCOUNTS},
+    resource::{NAMESPACES, Resource},
     status::Status,
     storage_class,
     store::{Change, Expect, Key, Object, Outcome},
@@ -66,11 +66,13 @@ impl Api {
         default::storage::protect(resource.kind, &mut object);
         storage_class::choose(self, resource, &mut object);
         address::assign(self, resource, &mut object)?;
+        admission::mutate(self, resource, namespace, &mut object)?;
         let checked = self.check(resource, &object, None);
         let admitted = self
             .admit(Operation::Create, resource, &mut object, None)
             .await;
         Status::both(resource, metadata::name(&object), checked, admitted)?;
+        let held = self.within_quotas(resource, namespace, &mut object).await?;
         let mut attempts = if generated { NAME_ATTEMPTS } else { 1 };
         loop {
             let name = metadata::name(&object).to_owned();
@@ -85,7 +87,10 @@ impl Api {
                 }
                 result => {
                     if result.is_ok() && resource == &NAMESPACES && !dry_run {
-                        self.create_service_account(&name).await;
+                        self.furnish(&name).await;
+                    }
+                    if result.is_ok() && held.is_some() && !dry_run {
+                        self.refresh_quotas(namespace).await;
                     }
                     return result;
                 }
@@ -93,7 +98,7 @@ impl Api {
         }
     }
 
-    async fn put_new(
+    pub(super) async fn put_new(
         &self,
         resource: &'static Resource,
         namespace: &str,
@@ -149,16 +154,6 @@ impl Api {
             return Ok(());
         }
         Err(Status::invalid(resource, metadata::name(object), &causes))
-    }
-
-    /// Every namespace has an account that pods use unless told otherwise.
-    async fn create_service_account(&self, namespace: &str) {
-        let mut account = json!({ "metadata": { "name": "default", "namespace": namespace } });
-        identify(&SERVICE_ACCOUNTS, &mut account, Timestamp::now());
-        // The namespace may be gone again, or somebody was faster: both are fine.
-        let _ = self
-            .put_new(&SERVICE_ACCOUNTS, namespace, "default", &account, false)
-            .await;
     }
 }
 

@@ -11,9 +11,6 @@ pub(super) fn apply(pod: &mut Value) {
     };
     if let Some(spec) = child(fields, "spec") {
         specification(spec);
-        set(spec, "serviceAccountName", json!("default"));
-        set(spec, "preemptionPolicy", json!("PreemptLowerPriority"));
-        set(spec, "priority", json!(0));
         set(spec, "enableServiceLinks", json!(true));
         let quality = quality_of_service(spec);
         if let Some(status) = child(fields, "status") {

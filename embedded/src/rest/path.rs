@@ -2,6 +2,7 @@
 
 use crate::{
     resource::{Kinds, NAMESPACES, PODS, Resource},
+    review::{self, Review, TOKEN_REQUEST},
     status::Status,
 };
 
@@ -16,8 +17,8 @@ pub(super) enum Route {
     OpenApi(String),
     /// What pods and the machine use, below the version of its API.
     Usage(String),
-    /// A question about permissions, by its plural.
-    Review(&'static str),
+    /// A question about a user.
+    Review(ReviewTarget),
     /// The version of the server.
     Version,
     /// Whether the server is well.
@@ -33,7 +34,13 @@ pub(super) struct Target {
     pub(super) subresource: Option<String>,
 }
 
-const REVIEWS: [&str; 2] = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
+/// A question about a user, and what it is asked of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct ReviewTarget {
+    pub(super) review: &'static Review,
+    pub(super) namespace: String,
+    pub(super) name: String,
+}
 
 impl Target {
     /// The namespace, empty for cluster-wide kinds.
@@ -58,15 +65,39 @@ pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
         ["api" | "apis"] | ["api", "v1"] | ["apis", _] | ["apis", _, _] => {
             Ok(Route::Discovery(trimmed.to_owned()))
         }
+        [
+            "api",
+            "v1",
+            "namespaces",
+            namespace,
+            "serviceaccounts",
+            name,
+            "token",
+        ] => Ok(asked(&TOKEN_REQUEST, namespace, name)),
         ["api", version, rest @ ..] => target(kinds, "", version, rest),
         ["apis", "metrics.k8s.io", "v1beta1", rest @ ..] => Ok(Route::Usage(rest.join("/"))),
-        ["apis", "authorization.k8s.io", "v1", plural] => {
-            let known = REVIEWS.into_iter().find(|review| review == plural);
-            known.map(Route::Review).ok_or_else(Status::no_such_path)
+        ["apis", group, "v1", rest @ ..] if review::GROUPS.contains(group) => {
+            let (namespace, plural) = match rest {
+                [plural] => ("", plural),
+                ["namespaces", namespace, plural] => (*namespace, plural),
+                _ => return Err(Status::no_such_path()),
+            };
+            let found = review::of(group)
+                .find(|r| r.plural == *plural && r.namespaced != namespace.is_empty());
+            let found = found.ok_or_else(Status::no_such_path)?;
+            Ok(asked(found, namespace, ""))
         }
         ["apis", group, version, rest @ ..] => target(kinds, group, version, rest),
         _ => Err(Status::no_such_path()),
     }
+}
+
+fn asked(review: &'static Review, namespace: &str, name: &str) -> Route {
+    Route::Review(ReviewTarget {
+        review,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    })
 }
 
 fn target(kinds: &Kinds, group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {

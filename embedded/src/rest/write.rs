@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{Call, body, field_validation, manager, patched, read, reply};
 use crate::{
+    access,
     api::{Revision, Subresource},
     event_view, metadata,
     ownership::{self, Writer},
@@ -30,6 +31,14 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let dry_run = call.query.dry_run()?;
     let writer = manager::of(call, "CreateOptions")?;
     let object = body::stored(call, object);
+    access::check_escalation(
+        call.api,
+        call.user,
+        target.resource,
+        namespace,
+        &object,
+        None,
+    )?;
     let object = call
         .api
         .create_object(target.resource, namespace, object, &writer, dry_run)
@@ -69,6 +78,7 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
             dry_run,
             |current| {
                 if !finalize {
+                    check_escalation(call, &object, current)?;
                     return Ok(Revision::Replace(object.clone()));
                 }
                 // Only the finalizers of the specification are taken over.
@@ -117,6 +127,16 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
         let mut object = apply.to(call, None)?;
         metadata::unset(&mut object, "resourceVersion");
         let object = body::stored(call, object);
+        let namespace = target.namespace();
+        access::require(
+            call.api,
+            call.user,
+            "create",
+            resource,
+            namespace,
+            target.name(),
+        )?;
+        access::check_escalation(call.api, call.user, resource, namespace, &object, None)?;
         let created = call
             .api
             .create_object(resource, target.namespace(), object, &writer, dry_run)
@@ -192,6 +212,7 @@ async fn change(
         let (new, found) = change.make(call, &view)?;
         warnings = found;
         let new = body::stored(call, new);
+        check_escalation(call, &new, current)?;
         Ok(Revision::Replace(conditional(current, new)))
     };
     let object = call
@@ -209,6 +230,11 @@ async fn change(
     let mut response = read::write(call, 200, &object)?;
     reply::warn(&mut response, &warnings);
     Ok(response)
+}
+
+fn check_escalation(call: &Call<'_>, new: &Value, old: &Value) -> Result<(), Status> {
+    let (resource, namespace) = (call.target.resource, call.target.namespace());
+    access::check_escalation(call.api, call.user, resource, namespace, new, Some(old))
 }
 
 /// A patch that does not name another version than the current one holds for any: it is made

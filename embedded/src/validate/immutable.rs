@@ -79,7 +79,11 @@ pub(crate) fn changed(resource: &Resource, old: &Value, new: &Value) -> Vec<Caus
             "field is immutable",
         ));
     }
-    errors.into_iter().map(cause).collect()
+    let mut causes: Vec<Cause> = errors.into_iter().map(cause).collect();
+    if !resource.custom {
+        causes.extend(super::rbac::changed(resource, old, new));
+    }
+    causes
 }
 
 fn immutable(old: &Value, new: &Value, at: &str, field: &str, errors: &mut Vec<FieldError>) {

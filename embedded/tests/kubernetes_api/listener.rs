@@ -14,15 +14,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::world::{World, world};
 
-struct Port {
-    world: World,
-    address: SocketAddr,
+/// An API behind its port.
+pub(crate) struct Port {
+    /// The API.
+    pub(crate) world: World,
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
     token: String,
     stop: CancellationToken,
     server: JoinHandle<()>,
 }
 
-async fn port() -> Port {
+/// Opens the port of a fresh API.
+pub(crate) async fn port() -> Port {
     let world = world();
     let directory = world.directory.path();
     let credentials = Credentials::open(directory, &[]).unwrap();
@@ -116,12 +120,16 @@ async fn the_api_needs_the_token_and_tls() {
         .with_no_client_auth();
     let connector = TlsConnector::from(std::sync::Arc::new(config));
     let token = std::fs::read_to_string(directory.join("token")).unwrap();
-    for (authorization, status) in [
-        (String::new(), "401"),
-        ("Authorization: Bearer wrong\r\n".to_owned(), "401"),
-        (format!("Authorization: Bearer {token}\r\n"), "200"),
+    for (authorization, objects, health) in [
+        (String::new(), "403", "200"),
+        ("Authorization: Bearer wrong\r\n".to_owned(), "401", "401"),
+        (format!("Authorization: Bearer {token}\r\n"), "200", "200"),
     ] {
-        for path in ["/api/v1/namespaces", "/version", "/readyz"] {
+        for (path, status) in [
+            ("/api/v1/namespaces", objects),
+            ("/version", health),
+            ("/readyz", health),
+        ] {
             let stream = TcpStream::connect(port.address).await.unwrap();
             let name = ServerName::try_from("kubernetes.default.svc").unwrap();
             let mut stream = connector.connect(name, stream).await.unwrap();

@@ -6,9 +6,13 @@
     reason = "a test, and what it calls, may fail so"
 )]
 
+mod access;
 mod apply;
+mod door;
 mod durability;
 mod listener;
 mod objects;
+mod quotas;
 mod requests;
+mod routes;
 mod world;

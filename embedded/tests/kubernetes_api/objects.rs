@@ -45,7 +45,8 @@ async fn an_object_gets_an_identity_and_is_read_back() {
     assert_eq!(made.namespace().as_deref(), Some("default"));
     assert_eq!(maps.get("a").await.unwrap(), made);
     let listed = maps.list(&ListParams::default()).await.unwrap();
-    assert_eq!(listed.items.len(), 1);
+    let names: Vec<String> = listed.items.iter().map(ResourceExt::name_any).collect();
+    assert_eq!(names, ["a", "kube-root-ca.crt"]);
     assert!(maps.get_opt("b").await.unwrap().is_none());
     let text = refused(
         maps.create(&PostParams::default(), &map("a")).await,

@@ -330,10 +330,11 @@ async fn a_streaming_list_ends_with_a_bookmark() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    assert_eq!(lines.len(), 2);
+    assert_eq!(lines.len(), 3);
     assert_eq!(lines[0]["object"]["metadata"]["name"], "a");
-    assert_eq!(lines[1]["type"], "BOOKMARK");
-    let annotations = &lines[1]["object"]["metadata"]["annotations"];
+    assert_eq!(lines[1]["object"]["metadata"]["name"], "kube-root-ca.crt");
+    assert_eq!(lines[2]["type"], "BOOKMARK");
+    let annotations = &lines[2]["object"]["metadata"]["annotations"];
     assert_eq!(annotations["k8s.io/initial-events-end"], "true");
 }
 

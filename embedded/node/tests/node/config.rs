@@ -31,9 +31,14 @@ async fn a_container_finds_what_it_finds_in_a_cluster() {
     let (phase, _) = cluster.ended("p").await;
     let log = cluster.log("p").await;
     assert_eq!(phase, "Succeeded", "{log}");
+    let authority = cluster.api.get(&CONFIG_MAPS, "default", "kube-root-ca.crt");
+    let authority = authority.unwrap()["data"]["ca.crt"].clone();
     assert_eq!(
         log,
-        "default\ntoken of default\nthe certificate\nkatib-db-manager.kubeflow\np\n127.0.0.1:8443\n"
+        format!(
+            "default\ntoken of default\n{}katib-db-manager.kubeflow\np\n127.0.0.1:8443\n",
+            authority.as_str().unwrap()
+        )
     );
     assert_eq!(mounts(), before);
 }

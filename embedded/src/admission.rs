@@ -1,0 +1,81 @@
+//! What Kubernetes itself does to objects before they are stored: the account and priority of
+//! pods, and the limits of namespaces. Webhooks and our own rules come after it.
+
+mod limit_range;
+mod priority;
+mod quantity;
+pub(crate) mod quota;
+mod resources;
+mod service_account;
+
+use serde_json::Value;
+
+use crate::{
+    api::Api,
+    default, metadata,
+    resource::{LIMIT_RANGES, PODS, PRIORITY_CLASSES, Resource, SERVICE_ACCOUNTS},
+    status::Status,
+};
+
+/// Changes a new object, or refuses it.
+pub(crate) fn mutate(
+    api: &Api,
+    resource: &'static Resource,
+    namespace: &str,
+    object: &mut Value,
+) -> Result<(), Status> {
+    if resource.custom {
+        return Ok(());
+    }
+    let name = metadata::name(object).to_owned();
+    let refuse = |why: String| Status::forbidden(resource, &name, &why);
+    match resource.kind {
+        "Pod" => pod(api, namespace, object).map_err(refuse),
+        "PersistentVolumeClaim" => {
+            let ranges = api.list(&LIMIT_RANGES, Some(namespace)).0;
+            limit_range::check_claim(&ranges, object).map_err(refuse)
+        }
+        "LimitRange" => {
+            limit_range::complete(object);
+            Ok(())
+        }
+        "PriorityClass" => {
+            let classes = api.list(&PRIORITY_CLASSES, None).0;
+            priority::check_class(&classes, object).map_err(refuse)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn pod(api: &Api, namespace: &str, pod: &mut Value) -> Result<(), String> {
+    service_account::choose(pod);
+    let account = service_account::name(pod);
+    let found = api.get(&SERVICE_ACCOUNTS, namespace, account);
+    let found = found.ok_or_else(|| {
+        format!(
+            "error looking up service account {namespace}/{account}: serviceaccount {account:?} \
+             not found"
+        )
+    })?;
+    service_account::mount(pod, &found);
+    let wanted = priority::class_name(pod);
+    let class = if wanted.is_empty() {
+        priority::default_class(&api.list(&PRIORITY_CLASSES, None).0)
+    } else {
+        let class = api.get(&PRIORITY_CLASSES, "", wanted);
+        Some(class.ok_or_else(|| format!("no PriorityClass with name {wanted} was found"))?)
+    };
+    priority::set(pod, class.as_deref())?;
+    let ranges = api.list(&LIMIT_RANGES, Some(namespace)).0;
+    if ranges.is_empty() {
+        return Ok(());
+    }
+    if limit_range::fill(&ranges, pod) {
+        // The quality of service follows from the resources.
+        if let Some(status) = pod["status"].as_object_mut() {
+            status.remove("qosClass");
+        }
+        default::apply(&PODS, pod);
+    }
+    limit_range::check_pod(&ranges, pod)
+}
