@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{Call, body, field_validation, manager, patched, read, reply};
 use crate::{
-    api::{Revision, Subresource},
+    api::Revision,
     event_view, metadata,
     ownership::{self, Writer},
     patch::{Form, Patch},
@@ -64,7 +64,6 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
             resource,
             target.namespace(),
             target.name(),
-            subresource(call),
             &writer,
             dry_run,
             |current| {
@@ -200,7 +199,6 @@ async fn change(
             resource,
             target.namespace(),
             target.name(),
-            subresource(call),
             writer,
             dry_run,
             revise,
@@ -249,11 +247,4 @@ fn check_apply(call: &Call<'_>, wanted: &Value) -> Result<(), Status> {
         return Err(Status::conflict_because(resource, name, &why));
     }
     Ok(())
-}
-
-fn subresource(call: &Call<'_>) -> Subresource {
-    match call.target.subresource.as_deref() {
-        Some("status") => Subresource::Status,
-        _ => Subresource::None,
-    }
 }
