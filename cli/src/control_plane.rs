@@ -17,7 +17,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use diwan_controller::{Metrics, Ports};
 use diwan_db_manager::{ObservationStore, SqliteStore, grpc, retention, store};
-use diwan_node::{Node, NodeOptions};
+use diwan_embedded::{Api, Bound, TokenOrder};
+use diwan_node::{AccountToken, Node, NodeOptions};
 use diwan_suggestion::{EarlyStoppingService, SuggestionService};
 use diwan_workloads::Controllers;
 use jiff::Timestamp;
@@ -173,7 +174,7 @@ impl ControlPlane {
             api: front.api_address(),
             db_manager: for_pods.local_addr()?.ip(),
             ca_pem: front.credentials().ca().to_owned(),
-            token: front.credentials().token().to_owned(),
+            accounts: base.api.clone(),
         };
         let absences = Arc::new(Absences::default());
         let collector = Collector::new(Arc::clone(&store), absences.clone(), Timestamp::now());
@@ -317,7 +318,35 @@ struct PodSurroundings {
     api: SocketAddr,
     db_manager: IpAddr,
     ca_pem: String,
-    token: String,
+    accounts: Api,
+}
+
+/// The token of a pod's service account. It is good for a year, as one is that Kubernetes gives to a
+/// pod for the API by itself, since programs may read it only once.
+fn account_token(api: &Api, wanted: &AccountToken<'_>) -> Option<String> {
+    const YEAR: i64 = 365 * 24 * 3600;
+    let for_the_api = wanted.audience.is_none();
+    let order = TokenOrder {
+        audiences: wanted.audience.map(str::to_owned).into_iter().collect(),
+        seconds: if for_the_api {
+            Some(YEAR)
+        } else {
+            wanted.expiration_seconds
+        },
+        bound: Some(Bound {
+            kind: "Pod".to_owned(),
+            name: wanted.pod.to_owned(),
+            uid: String::new(),
+        }),
+    };
+    match api.issue_token(wanted.namespace, wanted.account, &order) {
+        Ok(issued) => Some(issued.token),
+        Err(status) => {
+            let (namespace, account) = (wanted.namespace, wanted.account);
+            tracing::warn!(%status, namespace, account, "a pod gets no token");
+            None
+        }
+    }
 }
 
 fn node_options(
@@ -339,7 +368,7 @@ fn node_options(
         service_hosts.push((name.to_owned(), pods.api.ip()));
     }
     let inherited = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
-    let token = pods.token;
+    let accounts = pods.accounts;
     Ok(NodeOptions {
         node_name: NODE_NAME.to_owned(),
         data_dir: data.to_owned(),
@@ -348,7 +377,7 @@ fn node_options(
         service_hosts,
         api_address: (pods.api.ip().to_string(), pods.api.port()),
         ca_pem: pods.ca_pem,
-        token: Arc::new(move |_| Some(token.clone())),
+        token: Arc::new(move |wanted| account_token(&accounts, wanted)),
         environment: INHERITED.into_iter().filter_map(inherited).collect(),
         working_directory: std::env::current_dir().context("can't tell the current folder")?,
         hook: Some(collector),

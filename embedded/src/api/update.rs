@@ -32,6 +32,13 @@ impl Subresource {
             Self::Status => "status",
         }
     }
+
+    fn written_by(writer: &Writer) -> Self {
+        match writer.subresource {
+            "status" => Self::Status,
+            _ => Self::None,
+        }
+    }
 }
 
 /// What a change starts from.
@@ -60,7 +67,6 @@ impl Api {
                 resource,
                 namespace,
                 name,
-                subresource,
                 &self.writer().of(subresource.name()),
                 false,
                 |current| {
@@ -87,11 +93,11 @@ impl Api {
         resource: &'static Resource,
         namespace: &str,
         name: &str,
-        subresource: Subresource,
         writer: &Writer,
         dry_run: bool,
         mut revise: impl FnMut(&Value) -> Result<Revision, Status> + Send,
     ) -> Result<Arc<Object>, Status> {
+        let subresource = Subresource::written_by(writer);
         loop {
             let Some(current) = self.object(resource, namespace, name) else {
                 return Err(Status::not_found(resource, name));

@@ -100,14 +100,14 @@ impl Attempt<'_> {
     fn run(&self, mut entries: Entries, force: bool) -> Result<Value, Refusal> {
         let place = self.schema.place();
         let mut fields = fields::of_config(place, self.config).map_err(|text| {
-            self.fail(&format!(
+            fail(&format!(
                 "failed to create typed patch object ({}): {text}",
                 self.about()
             ))
         })?;
         fields.retain(|step| self.writer.writes(self.resource, step));
         let merged = merge(place, self.object, self.config)
-            .map_err(|text| self.fail(&format!("failed to merge config: {text}")))?;
+            .map_err(|text| fail(&format!("failed to merge config: {text}")))?;
         let mine = self.entry(&mut entries);
         let last = std::mem::replace(&mut entries.0[mine].fields, fields);
         let pruned = if last.is_empty() {
@@ -118,7 +118,7 @@ impl Attempt<'_> {
             prune(place, merged, &last, &owned)
         };
         let mut difference = compare(place, self.object, &pruned)
-            .map_err(|text| self.fail(&format!("failed to compare objects: {text}")))?;
+            .map_err(|text| fail(&format!("failed to compare objects: {text}")))?;
         difference.retain(|step| self.writer.writes(self.resource, step));
         let changed = difference.changed();
         let conflicts = conflicts(&entries, mine, &changed);
@@ -163,10 +163,6 @@ impl Attempt<'_> {
         entries.0.len() - 1
     }
 
-    fn fail(&self, text: &str) -> Refusal {
-        Refusal::Status(Status::new(500, "", text))
-    }
-
     fn about(&self) -> String {
         let resource = self.resource;
         let (namespace, name) = (
@@ -178,6 +174,11 @@ impl Attempt<'_> {
             resource.group, resource.version, resource.kind
         )
     }
+}
+
+/// A refusal that Kubernetes did not expect.
+fn fail(text: &str) -> Refusal {
+    Refusal::Status(Status::new(500, "", text))
 }
 
 fn conflicts(entries: &Entries, mine: usize, changed: &FieldSet) -> Vec<Conflict> {
@@ -202,14 +203,16 @@ fn conflicts(entries: &Entries, mine: usize, changed: &FieldSet) -> Vec<Conflict
 }
 
 fn who(entry: &Entry) -> String {
-    let mut who = format!("{:?}", entry.manager);
-    if !entry.subresource.is_empty() {
-        who.push_str(&format!(" with subresource {:?}", entry.subresource));
-    }
-    if !entry.applies {
-        who.push_str(&format!(" using {}", entry.api_version));
-    }
-    who
+    let part = match entry.subresource.as_str() {
+        "" => String::new(),
+        subresource => format!(" with subresource {subresource:?}"),
+    };
+    let version = if entry.applies {
+        String::new()
+    } else {
+        format!(" using {}", entry.api_version)
+    };
+    format!("{:?}{part}{version}", entry.manager)
 }
 
 fn conflict_status(conflicts: Vec<Conflict>) -> Status {

@@ -190,7 +190,7 @@ impl Entries {
             match buckets.get(&entry.api_version) {
                 Some(bucket) if excess > 0 => {
                     let bucket = &mut rest[*bucket];
-                    bucket.manager = ANCIENT.to_owned();
+                    ANCIENT.clone_into(&mut bucket.manager);
                     bucket.subresource = String::new();
                     bucket.fields.add(&entry.fields);
                     bucket.time = entry.time.take();

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Call, body, field_validation, manager, patched, read, reply};
 use crate::{
     access,
-    api::{Revision, Subresource},
+    api::Revision,
     event_view, metadata,
     ownership::{self, Writer},
     patch::{Form, Patch},
@@ -73,7 +73,6 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
             resource,
             target.namespace(),
             target.name(),
-            subresource(call),
             &writer,
             dry_run,
             |current| {
@@ -221,7 +220,6 @@ async fn change(
             resource,
             target.namespace(),
             target.name(),
-            subresource(call),
             writer,
             dry_run,
             revise,
@@ -275,11 +273,4 @@ fn check_apply(call: &Call<'_>, wanted: &Value) -> Result<(), Status> {
         return Err(Status::conflict_because(resource, name, &why));
     }
     Ok(())
-}
-
-fn subresource(call: &Call<'_>) -> Subresource {
-    match call.target.subresource.as_deref() {
-        Some("status") => Subresource::Status,
-        _ => Subresource::None,
-    }
 }

@@ -107,10 +107,9 @@ impl<'a> Place<'a> {
             Kind::Free | Kind::Opaque => None,
         };
         match (known, value) {
-            (Some("object"), _) => self.map(),
+            (Some("object"), _) | (None, None | Some(Value::Null | Value::Object(_))) => self.map(),
             (Some("array"), _) | (None, Some(Value::Array(_))) => Shape::List(self.list()),
             (Some(scalar), _) => Shape::Scalar(scalar),
-            (None, None | Some(Value::Null | Value::Object(_))) => self.map(),
             (None, Some(_)) => Shape::Scalar(""),
         }
     }
@@ -144,12 +143,11 @@ impl<'a> Place<'a> {
                     .as_array()
                     .map_or(&[], Vec::as_slice),
             ),
-            Some(_) => Items::Atomic,
             None if self.merges_by_patch() => keys(
                 node.get("x-kubernetes-patch-merge-key")
                     .map_or(&[], std::slice::from_ref),
             ),
-            None => Items::Atomic,
+            _ => Items::Atomic,
         }
     }
 
