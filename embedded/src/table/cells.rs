@@ -1,5 +1,6 @@
 //! Columns and cells of built-in kinds.
 
+mod columns;
 mod service;
 mod storage;
 mod workload;
@@ -60,76 +61,8 @@ fn names(resource: &Resource) -> &'static [&'static str] {
             "*Selector",
         ],
         "Lease" => &["Name", "Holder", "Age"],
-        "Deployment" => &[
-            "Name",
-            "Ready",
-            "Up-to-date",
-            "Available",
-            "Age",
-            "*Containers",
-            "*Images",
-            "*Selector",
-        ],
-        "ReplicaSet" => &[
-            "Name",
-            "Desired",
-            "Current",
-            "Ready",
-            "Age",
-            "*Containers",
-            "*Images",
-            "*Selector",
-        ],
-        "StatefulSet" => &["Name", "Ready", "Age", "*Containers", "*Images"],
-        "CronJob" => &[
-            "Name",
-            "Schedule",
-            "Timezone",
-            "Suspend",
-            "Active",
-            "Last Schedule",
-            "Age",
-            "*Containers",
-            "*Images",
-            "*Selector",
-        ],
-        "ControllerRevision" => &["Name", "Controller", "Revision", "Age"],
-        "Endpoints" => &["Name", "Endpoints", "Age"],
-        "EndpointSlice" => &["Name", "AddressType", "Ports", "Endpoints", "Age"],
-        "PersistentVolumeClaim" => &[
-            "Name",
-            "Status",
-            "Volume",
-            "Capacity",
-            "Access Modes",
-            "StorageClass",
-            "VolumeAttributesClass",
-            "Age",
-            "*VolumeMode",
-        ],
-        "PersistentVolume" => &[
-            "Name",
-            "Capacity",
-            "Access Modes",
-            "Reclaim Policy",
-            "Status",
-            "Claim",
-            "StorageClass",
-            "VolumeAttributesClass",
-            "Reason",
-            "Age",
-            "*VolumeMode",
-        ],
-        "StorageClass" => &[
-            "Name",
-            "Provisioner",
-            "ReclaimPolicy",
-            "VolumeBindingMode",
-            "AllowVolumeExpansion",
-            "Age",
-        ],
         "CustomResourceDefinition" => &["Name", "Created At"],
-        _ => &["Name", "Age"],
+        _ => columns::names(resource.kind),
     }
 }
 

@@ -137,12 +137,11 @@ impl<'a> Rollout<'a> {
     }
 
     fn roll(&mut self) {
-        match self.new {
-            Some(new) => roll(&mut self.sets, new, self.bounds),
-            None => {
-                let total = self.sets.iter().map(|set| set.size).sum();
-                self.make(grown(0, total, self.bounds));
-            }
+        if let Some(new) = self.new {
+            roll(&mut self.sets, new, self.bounds);
+        } else {
+            let total = self.sets.iter().map(|set| set.size).sum();
+            self.make(grown(0, total, self.bounds));
         }
     }
 
@@ -258,7 +257,8 @@ impl<'a> Rollout<'a> {
             _ => return None,
         };
         let noted = &self.seen.deployment["metadata"]["annotations"][REVISION];
-        (*noted != is_now.to_string() && !is_deleting(self.seen.deployment)).then_some(is_now)
+        let noted = noted.as_str().and_then(|text| text.parse().ok());
+        (noted != Some(is_now) && !is_deleting(self.seen.deployment)).then_some(is_now)
     }
 
     fn change(&self, i: usize, set: &Set<'_>) -> Option<Action> {
@@ -276,7 +276,7 @@ impl<'a> Rollout<'a> {
             sized(&mut wanted, self.bounds);
         }
         let name = metadata(set.object, "name").to_owned();
-        (changed || wanted != own).then(|| Action::Change {
+        (changed || wanted != own).then_some(Action::Change {
             name,
             size: set.size,
             annotations: wanted,

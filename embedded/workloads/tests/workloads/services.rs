@@ -56,7 +56,7 @@ async fn ask(address: SocketAddr) -> String {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
     });
-    let patience = std::time::Duration::from_secs(60);
+    let patience = std::time::Duration::from_mins(1);
     tokio::time::timeout(patience, asking)
         .await
         .expect("nobody answers")

@@ -88,7 +88,7 @@ fn intervals_are_counted_from_the_last_time() {
     let plan = planned(&cron(None), &[], "2026-01-01T00:01:00Z");
     assert_eq!(
         (due(&plan), plan.again),
-        (None, Some(Duration::from_secs(60)))
+        (None, Some(Duration::from_mins(1)))
     );
     let plan = planned(&cron(None), &[], "2026-01-01T00:02:03Z");
     assert_eq!(due(&plan), Some("2026-01-01T00:02:00Z"));
