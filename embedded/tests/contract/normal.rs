@@ -12,12 +12,16 @@ static UID: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").unwrap());
 /// Versions in messages.
 static VERSION: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(current: |object meta: |resource version: \d+ \()\d+").unwrap()
+    let places = r"current: |object meta: |in the precondition \(|in record \(|version: \d+ \(";
+    Regex::new(&format!(r"({places})\d+")).unwrap()
 });
 /// Names and addresses that the server chooses.
 static CHOSEN: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(kube-api-access-|\b10\.96\.)[a-z0-9.]+").unwrap()
 });
+/// Whole objects in messages.
+static QUOTED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"Invalid value: "\{.*\}": strict"#).unwrap());
 static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+(ms|s|m))+$").unwrap());
 
 /// What has got a name so far.
@@ -44,6 +48,7 @@ impl Normal {
         if !row.managed {
             forget_managed_fields(&mut answer);
         }
+        self.learn_names(&answer);
         if let Some(shown) = &row.show {
             let body = answer["body"].take();
             answer["body"] = shown.iter().map(|path| (path.clone(), part(&body, path))).collect();
@@ -61,7 +66,6 @@ impl Normal {
     }
 
     fn object(&mut self, object: &Map<String, Value>) -> Map<String, Value> {
-        self.learn_name(object);
         let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
         let is_list = kind.ends_with("List") || kind == "Table";
         let is_bookmark = object.get("type").is_some_and(|t| t == "BOOKMARK");
@@ -88,7 +92,18 @@ impl Normal {
             .collect()
     }
 
-    /// A name that the server has made from a prefix.
+    /// Names that the server has made from prefixes.
+    fn learn_names(&mut self, value: &Value) {
+        match value {
+            Value::Array(list) => list.iter().for_each(|item| self.learn_names(item)),
+            Value::Object(object) => {
+                self.learn_name(object);
+                object.values().for_each(|value| self.learn_names(value));
+            }
+            _ => {}
+        }
+    }
+
     fn learn_name(&mut self, metadata: &Map<String, Value>) {
         let text = |field: &str| metadata.get(field).and_then(Value::as_str);
         if let (Some(prefix), Some(name)) = (text("generateName"), text("name"))
@@ -125,11 +140,12 @@ impl Normal {
         for (name, shown) in &self.generated {
             text = text.replace(name, shown);
         }
+        let uids = &mut self.uids;
+        let named = |found: &Captures<'_>| format!("<uid {}>", index(uids, &found[0]));
+        let text = UID.replace_all(&text, named);
         let text = VERSION.replace_all(&text, "$1<version>");
         let text = CHOSEN.replace_all(&text, "$1<chosen>");
-        let uids = &mut self.uids;
-        UID.replace_all(&text, |found: &Captures<'_>| format!("<uid {}>", index(uids, &found[0])))
-            .into_owned()
+        QUOTED.replace_all(&text, r#"Invalid value: "<object>": strict"#).into_owned()
     }
 }
 
