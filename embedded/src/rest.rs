@@ -4,6 +4,7 @@ mod accept;
 mod body;
 mod deletion;
 mod field_validation;
+mod list_options;
 mod log;
 mod path;
 mod protobuf;
@@ -13,6 +14,7 @@ pub(crate) mod reply;
 mod review;
 mod watch;
 mod write;
+mod write_options;
 
 use std::{
     convert::Infallible,
@@ -65,10 +67,15 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let api = self.api.clone();
+        let head = request.method() == Method::HEAD;
         Box::pin(async move {
-            Ok(answer(&api, request)
+            let mut response = answer(&api, request)
                 .await
-                .unwrap_or_else(|status| reply::failure(&status)))
+                .unwrap_or_else(|status| reply::failure(&status));
+            if head {
+                *response.body_mut() = Body::empty();
+            }
+            Ok(response)
         })
     }
 }
@@ -125,11 +132,16 @@ where
             }
             review::answer(kind, &collect(body).await?, text(header::CONTENT_TYPE))
         }
+        Route::Nowhere => Ok(nowhere()),
         other if parts.method != Method::GET && parts.method != Method::HEAD => {
             drop(other);
             Err(Status::method_not_allowed())
         }
-        Route::Discovery(path) => discovery::answer(&path, accept),
+        Route::Discovery(path) => match discovery::answer(&path, accept) {
+            // A group that is not known: what answers elsewhere knows no page for it.
+            Err(_) if path.matches('/').count() == 1 && path.starts_with("apis/") => Ok(nowhere()),
+            answer => answer,
+        },
         Route::OpenApi(path) => openapi::answer(api.schemas(), &path),
         Route::Version => Ok(reply::json(200, &discovery::version())),
         Route::Health => Ok(reply::text("ok")),
@@ -140,20 +152,43 @@ where
 async fn dispatch(method: &Method, call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let named = target.name.is_some();
+    let custom = target.resource.custom;
+    if target.watch {
+        return match *method {
+            Method::GET => watch::answer(call),
+            _ => Err(Status::method_not_allowed()),
+        };
+    }
+    // Kinds of definitions are served across namespaces only to readers.
+    let across = target.resource.namespaced && target.namespace.is_none();
+    if custom && across && !matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(nowhere());
+    }
     if target.resource.read_only && !matches!(*method, Method::GET | Method::HEAD) {
         return Err(Status::method_not_allowed());
     }
     match (target.subresource.as_deref(), method.as_str()) {
         (Some("log"), "GET") => log::answer(call).await,
-        (None | Some("status"), "GET" | "HEAD") if named => read::get(call),
-        (None, "GET" | "HEAD") => read::list(call),
-        (None, "POST") if !named => write::create(call).await,
+        (None | Some("status"), "GET") if named => read::get(call),
+        (None | Some("status"), "HEAD") if named && custom => read::get(call),
+        (None, "GET") => read::list(call),
+        (None, "HEAD") if custom => read::list(call),
+        (None, "POST") if !named || custom => write::create(call).await,
+        (None, "PUT" | "PATCH") if custom && !named => {
+            Err(Status::bad_request("name must be provided"))
+        }
         (None | Some("status" | "finalize"), "PUT") if named => write::update(call).await,
         (None | Some("status"), "PATCH") if named => write::patch(call).await,
         (None, "DELETE") if named => deletion::one(call).await,
         (None, "DELETE") => deletion::many(call).await,
         _ => Err(Status::method_not_allowed()),
     }
+}
+
+/// The page that is not there.
+fn nowhere() -> Response<Body> {
+    let text = Body::from("404 page not found\n");
+    reply::response(404, "text/plain; charset=utf-8", text)
 }
 
 async fn collect<B>(body: B) -> Result<Bytes, Status>

@@ -70,7 +70,7 @@ pub(crate) fn of(
             };
             let mut row = json!({ "cells": cells });
             match include {
-                Include::None => {}
+                Include::None => row["object"] = Value::Null,
                 Include::Metadata => row["object"] = partial(object),
                 Include::Object => row["object"] = (*object).clone(),
             }
@@ -82,8 +82,8 @@ pub(crate) fn of(
 
 impl Table {
     /// The object on the wire.
-    pub(crate) fn to_value(&self, version: &str, with_columns: bool) -> Value {
-        let columns = self.columns.iter().filter(|_| with_columns).map(|column| {
+    pub(crate) fn to_value(&self, metadata: Value, with_columns: bool) -> Value {
+        let columns = self.columns.iter().map(|column| {
             let format = if column.name == "Name" { "name" } else { "" };
             json!({
                 "name": column.name,
@@ -96,8 +96,8 @@ impl Table {
         json!({
             "kind": "Table",
             "apiVersion": "meta.k8s.io/v1",
-            "metadata": { "resourceVersion": version },
-            "columnDefinitions": columns.collect::<Value>(),
+            "metadata": metadata,
+            "columnDefinitions": with_columns.then(|| columns.collect::<Value>()),
             "rows": self.rows,
         })
     }

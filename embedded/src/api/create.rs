@@ -167,14 +167,16 @@ fn prepare(resource: &'static Resource, namespace: &str, object: &mut Value) -> 
         ));
     }
     if !metadata::text(object, "resourceVersion").is_empty() {
-        return Err(Status::bad_request(
+        // Kubernetes has no reason for this error.
+        return Err(Status::new(
+            500,
+            "",
             "resourceVersion should not be set on objects to be created",
         ));
     }
     for field in [
         "uid",
         "creationTimestamp",
-        "generation",
         "resourceVersion",
         "selfLink",
         "deletionTimestamp",

@@ -136,10 +136,15 @@ fn check_preconditions(
 ) -> Result<(), Status> {
     let name = &object.key.name;
     let refuse = |what: &str, wanted: &str, actual: &str| {
+        let guess = match what {
+            "UID" => ". The object might have been deleted and then recreated",
+            _ => ". The object might have been modified",
+        };
         let why = format!(
-            "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {actual}"
+            "the {what} in the precondition ({wanted}) does not match the {what} in record \
+             ({actual}){guess}"
         );
-        Err(Status::conflict_because(resource, name, &why))
+        Err(Status::conflict_of_kind(resource, name, &why))
     };
     let uid = metadata::uid(&object.value);
     if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {

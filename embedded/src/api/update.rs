@@ -157,8 +157,21 @@ impl Api {
 fn check_identity(resource: &Resource, old: &Value, new: &Value) -> Result<(), Status> {
     let (ours, theirs) = (metadata::uid(old), metadata::uid(new));
     if !theirs.is_empty() && ours != theirs {
+        let key = if resource.custom {
+            format!("{}/{}", resource.group, resource.plural)
+        } else {
+            resource.plural.to_owned()
+        };
+        let (namespace, name) = (metadata::namespace(old), metadata::name(old));
+        let place = [&key, namespace, name]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/");
         let why = format!(
-            "Precondition failed: UID in precondition: {theirs}, UID in object meta: {ours}"
+            "StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {theirs}, UID in \
+             object meta: {ours}"
         );
         return Err(Status::conflict_because(
             resource,

@@ -2,6 +2,12 @@
 
 use crate::status::Status;
 
+/// The media types of one object.
+pub(super) const WHOLE: &str = "application/json, application/yaml";
+/// The media types of lists and their changes.
+pub(super) const STREAMED: &str =
+    "application/json, application/yaml, application/json;stream=watch";
+
 /// How objects are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
@@ -21,11 +27,10 @@ impl Form {
         if accept.trim().is_empty() {
             return Ok(Self::Json);
         }
-        accept.split(',').find_map(form).ok_or_else(|| {
-            Status::not_acceptable(
-                "application/json, application/yaml, application/json;stream=watch",
-            )
-        })
+        accept
+            .split(',')
+            .find_map(form)
+            .ok_or_else(|| Status::not_acceptable(WHOLE))
     }
 }
 

@@ -1,15 +1,17 @@
 //! Deleting one object, or those that a selector selects.
 
 use axum::body::Body;
+use diwan_api::FieldError;
 use http::Response;
 use serde_json::{Value, json};
 
-use super::{Call, body, read, reply};
+use super::{Call, body, read, reply, write_options};
 use crate::{
     api::{DeleteOptions, Deletion, Propagation},
     event_view, metadata,
-    resource::JOBS,
+    resource::{JOBS, NAMESPACES},
     status::Status,
+    validate::cause,
 };
 
 /// Deletes one object.
@@ -49,7 +51,7 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
 pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
-    if resource.namespaced && target.namespace.is_none() {
+    if resource == &NAMESPACES || resource.namespaced && target.namespace.is_none() {
         return Err(Status::method_not_allowed());
     }
     let options = options(call)?;
@@ -57,6 +59,10 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let (objects, version) =
         call.api
             .select_objects(resource, target.namespace.as_deref(), &selector);
+    let mut metadata = json!({ "resourceVersion": version.to_string() });
+    if resource.custom {
+        metadata["continue"] = json!("");
+    }
     let mut items = Vec::new();
     for object in objects {
         let key = &object.key;
@@ -66,7 +72,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
             .await
         {
             Ok(Deletion::Gone(object) | Deletion::Marked(object)) => {
-                items.push(event_view::from_stored(resource, &object).into_owned());
+                items.push(read::item(resource, &object));
             }
             Err(status) if status.reason == "NotFound" => {}
             Err(status) => return Err(status),
@@ -77,7 +83,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
         &json!({
             "kind": format!("{}List", resource.kind),
             "apiVersion": resource.api_version(),
-            "metadata": { "resourceVersion": version.to_string() },
+            "metadata": metadata,
             "items": items,
         }),
     ))
@@ -85,32 +91,34 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
 
 /// The options of a deletion, from the body or from parameters.
 fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
+    call.form()?;
+    let query = &call.query;
     let sent = if call.body.is_empty() {
         Value::Null
     } else {
-        body::decode(body::media_type(call.content_type), &call.body)?
+        let sent = body::decode(body::media_type(call.content_type), &call.body)?;
+        check_kind(&sent)?;
+        sent
     };
     let policy = sent["propagationPolicy"]
         .as_str()
-        .or(call.query.get("propagationPolicy"));
-    let orphan = match call.query.get("orphanDependents") {
+        .or(query.get("propagationPolicy"));
+    let orphan = match query.get("orphanDependents") {
         Some(text) => Some(text == "true"),
         None => sent["orphanDependents"].as_bool(),
     };
+    let mut dry_run = query.all("dryRun");
+    let sent_dry_run = sent["dryRun"].as_array().into_iter().flatten();
+    dry_run.extend(sent_dry_run.filter_map(Value::as_str));
+    check(policy, orphan, &dry_run)?;
     let propagation = match (policy, orphan) {
-        (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
         (Some("Foreground"), _) => Some(Propagation::Foreground),
         (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
+        (Some(_), _) | (None, Some(false)) => Some(Propagation::Background),
         (None, None) => None,
-        (Some(other), _) => {
-            return Err(Status::bad_request(format!(
-                "propagationPolicy: Unsupported value: {other:?}: supported values: \"Background\", \
-                 \"Foreground\", \"Orphan\""
-            )));
-        }
     };
     let grace = match sent["gracePeriodSeconds"].as_i64() {
-        None => call.query.number("gracePeriodSeconds")?,
+        None => query.number("gracePeriodSeconds")?,
         seconds => seconds,
     };
     let text = |pointer: &str| {
@@ -118,14 +126,38 @@ fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
             .and_then(Value::as_str)
             .map(str::to_owned)
     };
-    let dry_run = sent["dryRun"]
-        .as_array()
-        .is_some_and(|list| list.iter().any(|d| d == "All"));
     Ok(DeleteOptions {
         grace_period_seconds: grace,
         propagation,
         uid: text("/preconditions/uid"),
         resource_version: text("/preconditions/resourceVersion"),
-        dry_run: dry_run || call.query.dry_run()?,
+        dry_run: !dry_run.is_empty(),
     })
+}
+
+/// A body that says what it is must say that it is options.
+fn check_kind(sent: &Value) -> Result<(), Status> {
+    let text = |field: &str| sent[field].as_str().unwrap_or_default();
+    match text("kind") {
+        "" | "DeleteOptions" => Ok(()),
+        kind => Err(Status::bad_request(body::not_registered(
+            text("apiVersion"),
+            kind,
+        ))),
+    }
+}
+
+fn check(policy: Option<&str>, orphan: Option<bool>, dry_run: &[&str]) -> Result<(), Status> {
+    let field = "propagationPolicy";
+    let known = ["Foreground", "Background", "Orphan", "nil"];
+    let mut causes = Vec::new();
+    if let (Some(policy), Some(_)) = (policy, orphan) {
+        let why = "orphanDependents and deletionPropagation cannot be both set";
+        causes.push(cause(FieldError::invalid(field, policy, why)));
+    }
+    if let Some(other) = policy.filter(|policy| !known[..3].contains(policy)) {
+        causes.push(cause(FieldError::not_supported(field, other, &known)));
+    }
+    causes.extend(write_options::dry_run(dry_run));
+    write_options::refuse("DeleteOptions", &causes)
 }

@@ -25,15 +25,9 @@ pub(super) fn check(
 ) -> Result<Vec<String>, Status> {
     let resource = call.target.resource;
     let mode = match call.query.get("fieldValidation") {
-        None | Some("Warn") => Mode::Warn,
         Some("Ignore") => Mode::Ignore,
         Some("Strict") => Mode::Strict,
-        Some(other) => {
-            return Err(Status::bad_request(format!(
-                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \
-                 \"Strict\", \"Warn\""
-            )));
-        }
+        _ => Mode::Warn,
     };
     let Some(schema) = call.api.schemas().of(resource) else {
         return Ok(Vec::new());

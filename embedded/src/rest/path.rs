@@ -20,6 +20,8 @@ pub(super) enum Route {
     Version,
     /// Whether the server is well.
     Health,
+    /// Nothing, not even for a client of the API.
+    Nowhere,
 }
 
 /// Objects of a kind: all, those of a namespace, or one of them.
@@ -29,6 +31,8 @@ pub(super) struct Target {
     pub(super) namespace: Option<String>,
     pub(super) name: Option<String>,
     pub(super) subresource: Option<String>,
+    /// Whether the path itself asks for changes, in the way of old.
+    pub(super) watch: bool,
 }
 
 const REVIEWS: [&str; 2] = ["selfsubjectaccessreviews", "selfsubjectrulesreviews"];
@@ -62,11 +66,23 @@ pub(super) fn parse(path: &str) -> Result<Route, Status> {
             known.map(Route::Review).ok_or_else(Status::no_such_path)
         }
         ["apis", group, version, rest @ ..] => target(group, version, rest),
-        _ => Err(Status::no_such_path()),
+        _ => Ok(Route::Nowhere),
+    }
+}
+
+/// What is not there: in the groups of custom kinds no page, elsewhere no resource.
+fn missing(group: &str) -> Result<Route, Status> {
+    match resource::ALL.iter().find(|r| r.group == group) {
+        Some(known) if !known.custom => Err(Status::no_such_path()),
+        _ => Ok(Route::Nowhere),
     }
 }
 
 fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
+    let (watch, parts) = match parts {
+        ["watch", rest @ ..] => (true, rest),
+        parts => (false, parts),
+    };
     let (namespace, parts) = match parts {
         ["namespaces", namespace, rest @ ..] if !matches!(rest, [] | ["status" | "finalize"]) => {
             (Some((*namespace).to_owned()), rest)
@@ -74,28 +90,32 @@ fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
         _ => (None, parts),
     };
     let [plural, rest @ ..] = parts else {
-        return Err(Status::no_such_path());
+        return missing(group);
     };
-    let resource = resource::find(group, version, plural).ok_or_else(Status::no_such_path)?;
+    let Some(resource) = resource::find(group, version, plural) else {
+        return missing(group);
+    };
     let (name, subresource) = match rest {
         [] => (None, None),
         [name] => (Some((*name).to_owned()), None),
         [name, sub] if has_subresource(resource, sub) => {
             (Some((*name).to_owned()), Some((*sub).to_owned()))
         }
+        [name, _] if resource.custom => return Err(Status::not_found(resource, name)),
         _ => return Err(Status::no_such_path()),
     };
     // A namespaced object is reached only through its namespace, a cluster-wide one never.
     let misplaced = namespace.is_some() && !resource.namespaced
         || namespace.is_none() && resource.namespaced && name.is_some();
     if misplaced {
-        return Err(Status::no_such_path());
+        return missing(group);
     }
     Ok(Route::Resource(Target {
         resource,
         namespace,
         name,
         subresource,
+        watch,
     }))
 }
 
@@ -168,14 +188,19 @@ mod tests {
         for path in [
             "/api/v1/pods/p",
             "/api/v1/foos",
-            "/apis/kubeflow.org/v1/namespaces/n/trials",
             "/api/v1/namespaces/n/nodes/x",
             "/api/v1/namespaces/n/configmaps/c/status",
+        ] {
+            assert_eq!(parse(path).unwrap_err().code, 404, "{path}");
+        }
+        for path in [
+            "/apis/kubeflow.org/v1/namespaces/n/trials",
+            "/apis/other.org/v1/things",
             "/foo",
             "/",
             "/openapi/v2",
         ] {
-            assert_eq!(parse(path).unwrap_err().code, 404, "{path}");
+            assert_eq!(parse(path), Ok(Route::Nowhere), "{path}");
         }
     }
 }

@@ -22,9 +22,16 @@ impl Query {
         Some(found.1.as_str()).filter(|value| !value.is_empty())
     }
 
-    /// A switch: `true` or `1`.
+    /// All values of a parameter.
+    pub(super) fn all(&self, name: &str) -> Vec<&str> {
+        let found = self.0.iter().filter(|(key, _)| key == name);
+        found.map(|(_, value)| value.as_str()).collect()
+    }
+
+    /// A switch: on when it is there, unless it says otherwise.
     pub(super) fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("true" | "1" | "True"))
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.is_some_and(|(_, value)| !(value.eq_ignore_ascii_case("false") || value == "0"))
     }
 
     /// A number.
@@ -32,20 +39,15 @@ impl Query {
         self.get(name)
             .map(|text| {
                 text.parse().map_err(|_| {
-                    Status::bad_request(format!("invalid value {text:?} of parameter {name}"))
+                    let why = "strconv.ParseInt: parsing";
+                    Status::bad_request(format!("{why} {text:?}: invalid syntax"))
                 })
             })
             .transpose()
     }
 
     /// Whether the request is only to be tried.
-    pub(super) fn dry_run(&self) -> Result<bool, Status> {
-        match self.get("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => Err(Status::bad_request(format!(
-                "dryRun: Unsupported value: {other:?}: supported values: \"All\""
-            ))),
-        }
+    pub(super) fn dry_run(&self) -> bool {
+        self.get("dryRun").is_some()
     }
 }

@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::Response;
 use serde_json::{Value, json};
 
-use super::{Call, body, field_validation, read, reply};
+use super::{Call, body, field_validation, read, reply, write_options};
 use crate::{
     api::{Revision, Subresource},
     event_view, metadata,
@@ -15,6 +15,7 @@ use crate::{
 
 /// Creates an object.
 pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
+    write_options::check(call, "CreateOptions")?;
     let mut object = body::object(call)?;
     let warnings = field_validation::check(call, &mut object, None)?;
     let target = &call.target;
@@ -24,7 +25,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         }
         namespace => namespace.as_deref().unwrap_or_default(),
     };
-    let dry_run = call.query.dry_run()?;
+    let dry_run = call.query.dry_run();
     let object = body::stored(call, object);
     let object = call
         .api
@@ -37,6 +38,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
 
 /// Replaces an object.
 pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
+    write_options::check(call, "UpdateOptions")?;
     let mut object = body::object(call)?;
     body::check_place(call, &object)?;
     let warnings = field_validation::check(call, &mut object, None)?;
@@ -50,7 +52,7 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
         };
         return Err(Status::invalid(resource, target.name(), &[cause]));
     }
-    let dry_run = call.query.dry_run()?;
+    let dry_run = call.query.dry_run();
     let object = body::stored(call, object);
     let finalize = target.subresource.as_deref() == Some("finalize") && resource == &NAMESPACES;
     let object = call
@@ -87,11 +89,12 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
         _ => serde_json::from_slice(&call.body)
             .map_err(|error| Status::bad_request(format!("can't read the patch: {error}"))),
     };
+    write_options::check(call, "PatchOptions")?;
     let patch = Patch::new(resource, media_type, document)?;
     if let Some(wanted) = patch.creates() {
         check_apply(call, wanted)?;
     }
-    let dry_run = call.query.dry_run()?;
+    let dry_run = call.query.dry_run();
     loop {
         let absent = call
             .api

@@ -25,37 +25,51 @@ impl Verdict {
 
     /// Compares what we answer with what Kubernetes answers, but where a row says otherwise.
     pub(crate) fn judge(&mut self, topic: &Topic, recorded: &Answers, given: &Answers) {
-        self.each(topic, recorded, given, |verdict, place, row, recorded, given| {
-            let mut expected = recorded.answer.clone();
-            json_patch::merge(&mut expected, &row.ours);
-            match &row.differs {
-                Some(_) if recorded.answer == given.answer => verdict.wrong.push(format!(
-                    "{place}\n    differs no longer: take `differs` and `ours` away"
-                )),
-                Some(why) => {
-                    verdict.deliberate.push(format!("{place}: {why}"));
-                    if expected != given.answer {
-                        let patch = patch(&recorded.answer, &given.answer);
-                        verdict.wrong.push(format!(
+        self.each(
+            topic,
+            recorded,
+            given,
+            |verdict, place, row, recorded, given| {
+                let mut expected = recorded.answer.clone();
+                json_patch::merge(&mut expected, &row.ours);
+                match &row.differs {
+                    Some(_) if recorded.answer == given.answer => verdict.wrong.push(format!(
+                        "{place}\n    differs no longer: take `differs` and `ours` away"
+                    )),
+                    Some(why) => {
+                        verdict.deliberate.push(format!("{place}: {why}"));
+                        if expected != given.answer {
+                            let patch = patch(&recorded.answer, &given.answer);
+                            verdict.wrong.push(format!(
                             "{place}\n    differs otherwise than it says; `ours` would be {patch}"
                         ));
+                        }
                     }
+                    None if recorded.answer != given.answer => {
+                        verdict
+                            .wrong
+                            .push(shown(place, &recorded.answer, &given.answer));
+                    }
+                    None => {}
                 }
-                None if recorded.answer != given.answer => {
-                    verdict.wrong.push(shown(place, &recorded.answer, &given.answer));
-                }
-                None => {}
-            }
-        });
+            },
+        );
     }
 
     /// Compares what Kubernetes answers with what it did.
     pub(crate) fn judge_recorded(&mut self, topic: &Topic, recorded: &Answers, given: &Answers) {
-        self.each(topic, recorded, given, |verdict, place, _, recorded, given| {
-            if recorded.answer != given.answer {
-                verdict.wrong.push(shown(place, &recorded.answer, &given.answer));
-            }
-        });
+        self.each(
+            topic,
+            recorded,
+            given,
+            |verdict, place, _, recorded, given| {
+                if recorded.answer != given.answer {
+                    verdict
+                        .wrong
+                        .push(shown(place, &recorded.answer, &given.answer));
+                }
+            },
+        );
     }
 
     fn each(
@@ -66,7 +80,10 @@ impl Verdict {
         judge: impl Fn(&mut Self, &str, &Row, &Answer, &Answer),
     ) {
         for scenario in &topic.scenarios {
-            let recorded = recorded.0.get(&scenario.name).map_or(&[][..], Vec::as_slice);
+            let recorded = recorded
+                .0
+                .get(&scenario.name)
+                .map_or(&[][..], Vec::as_slice);
             let rows = scenario.compared();
             for (i, (row, given)) in rows.iter().zip(&given.0[&scenario.name]).enumerate() {
                 let place = format!("{} / {} / {}", topic.name, scenario.name, row.request);
@@ -80,7 +97,9 @@ impl Verdict {
             }
             if recorded.len() > rows.len() {
                 let place = format!("{} / {}", topic.name, scenario.name);
-                self.wrong.push(format!("{place}\n    answers to rows that are gone: record again"));
+                self.wrong.push(format!(
+                    "{place}\n    answers to rows that are gone: record again"
+                ));
             }
         }
     }
@@ -120,7 +139,8 @@ fn differences(path: &str, recorded: &Value, given: &Value, text: &mut String) {
             }
         }
         _ if recorded != given => {
-            *text += &format!("\n    {path}\n      Kubernetes {recorded}\n      here       {given}");
+            *text +=
+                &format!("\n    {path}\n      Kubernetes {recorded}\n      here       {given}");
         }
         _ => {}
     }

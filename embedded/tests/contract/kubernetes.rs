@@ -66,7 +66,11 @@ impl Drop for Kubernetes {
 
 fn cluster(command: &[&str], folder: &Path, options: &[&str]) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/kubernetes/cluster.sh");
-    let status = Command::new(script).args(command).arg(folder).args(options).status();
+    let status = Command::new(script)
+        .args(command)
+        .arg(folder)
+        .args(options)
+        .status();
     assert!(status.unwrap().success(), "cluster.sh {command:?} failed");
 }
 
@@ -81,8 +85,11 @@ async fn install(server: &Server) {
     let served = async {
         loop {
             let (_, list) = ask(server, "GET", DEFINITIONS, String::new()).await;
-            let established = list.matches(r#""type":"Established","status":"True""#).count();
-            let (code, kinds) = ask(server, "GET", "/apis/kubeflow.org/v1beta1", String::new()).await;
+            let established = list
+                .matches(r#""type":"Established","status":"True""#)
+                .count();
+            let (code, kinds) =
+                ask(server, "GET", "/apis/kubeflow.org/v1beta1", String::new()).await;
             let all = ["experiments/status", "suggestions/status", "trials/status"];
             if code == 200 && established == 3 && all.iter().all(|kind| kinds.contains(kind)) {
                 return;
@@ -90,7 +97,9 @@ async fn install(server: &Server) {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), served).await.unwrap();
+    tokio::time::timeout(Duration::from_mins(1), served)
+        .await
+        .unwrap();
 }
 
 async fn ask(server: &Server, method: &str, path: &str, body: String) -> (u16, String) {

@@ -21,7 +21,9 @@ mod server;
 
 use futures::future::join_all;
 
-use crate::{answer::Answers, compare::Verdict, kubernetes::Kubernetes, row::Topic, server::Server};
+use crate::{
+    answer::Answers, compare::Verdict, kubernetes::Kubernetes, row::Topic, server::Server,
+};
 
 /// This API answers as Kubernetes did when the answers were recorded.
 #[tokio::test]
@@ -34,7 +36,10 @@ async fn embedded_answers_as_kubernetes_does() {
         verdict.judge(topic, &Answers::load(topic), given);
     }
     println!("{verdict}");
-    assert!(verdict.is_good(), "this API answers otherwise than Kubernetes");
+    assert!(
+        verdict.is_good(),
+        "this API answers otherwise than Kubernetes"
+    );
 }
 
 /// Kubernetes still answers as recorded; with RECORD=1 its answers are written down.

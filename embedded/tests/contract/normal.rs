@@ -16,9 +16,8 @@ static VERSION: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"({places})\d+")).unwrap()
 });
 /// Names and addresses that the server chooses.
-static CHOSEN: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(kube-api-access-|\b10\.96\.)[a-z0-9.]+").unwrap()
-});
+static CHOSEN: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(kube-api-access-|\b10\.96\.)[a-z0-9.]+").unwrap());
 /// Whole objects in messages.
 static QUOTED: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r#"Invalid value: "\{.*\}": strict"#).unwrap());
@@ -51,7 +50,10 @@ impl Normal {
         self.learn_names(&answer);
         if let Some(shown) = &row.show {
             let body = answer["body"].take();
-            answer["body"] = shown.iter().map(|path| (path.clone(), part(&body, path))).collect();
+            answer["body"] = shown
+                .iter()
+                .map(|path| (path.clone(), part(&body, path)))
+                .collect();
         }
         self.value(&answer)
     }
@@ -66,7 +68,10 @@ impl Normal {
     }
 
     fn object(&mut self, object: &Map<String, Value>) -> Map<String, Value> {
-        let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+        let kind = object
+            .get("kind")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         let is_list = kind.ends_with("List") || kind == "Table";
         let is_bookmark = object.get("type").is_some_and(|t| t == "BOOKMARK");
         let mut fields: Vec<_> = object.iter().collect();
@@ -110,7 +115,8 @@ impl Normal {
             && name.len() == prefix.len() + 5
             && name.starts_with(prefix)
         {
-            self.generated.push((name.to_owned(), format!("{prefix}<five>")));
+            self.generated
+                .push((name.to_owned(), format!("{prefix}<five>")));
         }
     }
 
@@ -132,7 +138,11 @@ impl Normal {
         if let Ok(time) = text.parse::<Timestamp>() {
             let age = Timestamp::now().duration_since(time);
             if age.abs() < SignedDuration::from_hours(24) {
-                let kind = if text.contains('.') { "<exact time>" } else { "<time>" };
+                let kind = if text.contains('.') {
+                    "<exact time>"
+                } else {
+                    "<time>"
+                };
                 return kind.to_owned();
             }
         }
@@ -145,7 +155,9 @@ impl Normal {
         let text = UID.replace_all(&text, named);
         let text = VERSION.replace_all(&text, "$1<version>");
         let text = CHOSEN.replace_all(&text, "$1<chosen>");
-        QUOTED.replace_all(&text, r#"Invalid value: "<object>": strict"#).into_owned()
+        QUOTED
+            .replace_all(&text, r#"Invalid value: "<object>": strict"#)
+            .into_owned()
     }
 }
 
@@ -162,7 +174,11 @@ fn index(known: &mut Vec<String>, text: &str) -> usize {
 fn nameless(metadata: &Value) -> Value {
     let mut metadata = metadata.clone();
     for (field, shown) in [("resourceVersion", "<now>"), ("continue", "<token>")] {
-        if metadata.get(field).and_then(Value::as_str).is_some_and(|text| !text.is_empty()) {
+        if metadata
+            .get(field)
+            .and_then(Value::as_str)
+            .is_some_and(|text| !text.is_empty())
+        {
             metadata[field] = json!(shown);
         }
     }

@@ -82,7 +82,9 @@ fn no_difference() -> Value {
 
 /// The folder of these tests.
 pub(crate) fn folder(name: &str) -> PathBuf {
-    [env!("CARGO_MANIFEST_DIR"), "tests/contract", name].iter().collect()
+    [env!("CARGO_MANIFEST_DIR"), "tests/contract", name]
+        .iter()
+        .collect()
 }
 
 impl Topic {
@@ -93,7 +95,13 @@ impl Topic {
             .unwrap()
             .map(|entry| entry.unwrap().path())
             .filter(|path| path.extension().is_some_and(|e| e == "yaml"))
-            .filter(|path| path.file_stem().unwrap().to_str().unwrap().contains(&picked))
+            .filter(|path| {
+                path.file_stem()
+                    .unwrap()
+                    .to_str()
+                    .unwrap()
+                    .contains(&picked)
+            })
             .collect();
         files.sort();
         files.into_iter().map(Self::load).collect()
@@ -103,7 +111,11 @@ impl Topic {
         let text = fs::read_to_string(&path).unwrap();
         let mut topic: Self = serde_saphyr::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        path.file_stem().unwrap().to_str().unwrap().clone_into(&mut topic.name);
+        path.file_stem()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .clone_into(&mut topic.name);
         topic
     }
 }

@@ -26,7 +26,12 @@ pub(crate) async fn topic(server: &Server, topic: &Topic) -> Answers {
     for scenario in &topic.scenarios {
         let given = Run::new(server, topic).await.scenario(scenario).await;
         let twice = answers.insert(scenario.name.clone(), given);
-        assert!(twice.is_none(), "{}: two scenarios {:?}", topic.name, scenario.name);
+        assert!(
+            twice.is_none(),
+            "{}: two scenarios {:?}",
+            topic.name,
+            scenario.name
+        );
     }
     Answers(answers)
 }
@@ -97,7 +102,9 @@ impl<'a> Run<'a> {
 
     async fn send(&self, row: &Row) -> Response<Body> {
         let (method, path) = row.request.split_once(' ').unwrap();
-        let mut request = Request::builder().method(method).uri(encode(&self.fill_in(path)));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(encode(&self.fill_in(path)));
         let accept = row.accept.as_deref().unwrap_or("application/json");
         if !accept.is_empty() {
             request = request.header(header::ACCEPT, accept);
@@ -107,7 +114,9 @@ impl<'a> Run<'a> {
             let content_type = row.content_type.as_deref().unwrap_or("application/json");
             request = request.header(header::CONTENT_TYPE, content_type);
         }
-        self.server.send(request.body(Body::from(body)).unwrap()).await
+        self.server
+            .send(request.body(Body::from(body)).unwrap())
+            .await
     }
 
     fn body(&self, row: &Row) -> String {
@@ -153,7 +162,11 @@ async fn body_of(row: &Row, headers: &HeaderMap, mut stream: BodyDataStream) -> 
     let is_watch = row.request.contains("watch=") || row.request.contains("/watch/");
     while let Some(chunk) = stream.next().await {
         bytes.extend_from_slice(&chunk.unwrap());
-        if is_watch && row.events.is_some_and(|wanted| events(&bytes).len() >= wanted) {
+        if is_watch
+            && row
+                .events
+                .is_some_and(|wanted| events(&bytes).len() >= wanted)
+        {
             break;
         }
     }
@@ -163,7 +176,9 @@ async fn body_of(row: &Row, headers: &HeaderMap, mut stream: BodyDataStream) -> 
         return Value::Array(events);
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    let content_type = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok());
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok());
     let parsed = match content_type.unwrap_or_default() {
         yaml if yaml.starts_with("application/yaml") => serde_saphyr::from_str(&text).ok(),
         _ => serde_json::from_str(&text).ok(),
@@ -174,22 +189,30 @@ async fn body_of(row: &Row, headers: &HeaderMap, mut stream: BodyDataStream) -> 
 /// The events in the whole lines of a watch. Bookmarks come when the server likes, but for the
 /// one that ends the initial events.
 fn events(bytes: &[u8]) -> Vec<Value> {
-    let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |end| end + 1);
-    let lines = bytes[..whole].split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    let whole = bytes
+        .iter()
+        .rposition(|b| *b == b'\n')
+        .map_or(0, |end| end + 1);
+    let lines = bytes[..whole]
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty());
     let parse = |line: &[u8]| {
         serde_json::from_slice(line)
             .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(line).into_owned()))
     };
     let is_counted = |event: &Value| {
-        event["type"] != "BOOKMARK"
-            || event.to_string().contains("k8s.io/initial-events-end")
+        event["type"] != "BOOKMARK" || event.to_string().contains("k8s.io/initial-events-end")
     };
     lines.map(parse).filter(is_counted).collect()
 }
 
 fn with_headers(mut answer: Value, headers: &HeaderMap) -> Value {
     for name in ["content-type", "warning", "retry-after", "allow"] {
-        let values: Vec<&str> = headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).collect();
+        let values: Vec<&str> = headers
+            .get_all(name)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .collect();
         if !values.is_empty() {
             answer[name] = json!(values.join(" | "));
         }
