@@ -3,6 +3,7 @@
 mod accept;
 mod body;
 mod deletion;
+mod duplicate;
 mod field_validation;
 mod list_options;
 mod log;
@@ -86,6 +87,8 @@ struct Call<'a> {
     target: Target,
     query: Query,
     accept: &'a str,
+    /// Whether the request changes nothing.
+    reads: bool,
     content_type: &'a str,
     body: Bytes,
 }
@@ -93,7 +96,18 @@ struct Call<'a> {
 impl Call<'_> {
     /// The form of the answer.
     fn form(&self) -> Result<Form, Status> {
-        Form::negotiate(self.accept)
+        let target = &self.target;
+        Form::negotiate(self.accept).ok_or_else(|| {
+            if target.resource.custom {
+                return Status::not_acceptable_custom(accept::WHOLE);
+            }
+            let lists = target.name.is_none() && self.reads;
+            Status::not_acceptable(if lists {
+                accept::STREAMED
+            } else {
+                accept::WHOLE
+            })
+        })
     }
 }
 
@@ -121,6 +135,7 @@ where
                 target,
                 query,
                 accept,
+                reads: parts.method == Method::GET,
                 content_type,
                 body,
             };

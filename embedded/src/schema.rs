@@ -4,6 +4,7 @@
 //! the types of `k8s-openapi`; the latter are made when they are first asked for.
 
 mod builtin;
+mod mistyped;
 mod path;
 mod prune;
 mod validate;
@@ -15,9 +16,8 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::{
-    builtin::{REFERENCE_PREFIX, definitions as builtin_definitions, name as builtin_name},
-    validate::Mistyped,
+pub(crate) use self::builtin::{
+    REFERENCE_PREFIX, definitions as builtin_definitions, name as builtin_name,
 };
 use crate::resource::Resource;
 

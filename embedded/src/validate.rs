@@ -1,5 +1,6 @@
 //! The rules of Kubernetes for names, labels and the built-in kinds that matter here.
 
+pub(crate) mod advice;
 pub(crate) mod immutable;
 mod job;
 mod meta;
@@ -9,7 +10,7 @@ use std::sync::LazyLock;
 
 use diwan_api::FieldError;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     metadata,
@@ -87,7 +88,34 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         "Secret" => data_keys(object, &["data"], &mut errors),
         _ => {}
     }
-    errors.into_iter().map(cause).collect()
+    let mut causes: Vec<Cause> = errors.into_iter().map(cause).collect();
+    causes.extend(match resource.kind {
+        "ConfigMap" => too_much_data(object, "[]"),
+        "Secret" => too_much_data(object, "data"),
+        _ => None,
+    });
+    causes
+}
+
+/// Whether the values of an object are too large; Kubernetes names a field for it.
+fn too_much_data(object: &Value, field: &str) -> Option<Cause> {
+    const LIMIT: usize = 1 << 20;
+    let values = |field: &str| object[field].as_object().into_iter().flat_map(Map::values);
+    let length = |value: &Value| value.as_str().map_or(0, str::len);
+    // Bytes are written with four letters for three of them.
+    let encoded = |value: &Value| length(value) / 4 * 3;
+    let size: usize = match field {
+        "data" => values("data").map(encoded).sum(),
+        _ => {
+            let binary: usize = values("binaryData").map(encoded).sum();
+            values("data").map(length).sum::<usize>() + binary
+        }
+    };
+    (size > LIMIT).then(|| Cause {
+        field: field.to_owned(),
+        reason: "FieldValueTooLong",
+        message: format!("Too long: may not be more than {LIMIT} bytes"),
+    })
 }
 
 /// No finalizer may be added to an object that is being deleted.

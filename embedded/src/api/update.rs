@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use diwan_api::FieldError;
 use serde_json::{Value, json};
 
 use super::{Api, Operation};
@@ -88,6 +89,7 @@ impl Api {
                 return Err(Status::conflict(resource, name));
             }
             check_identity(resource, &current.value, &new)?;
+            check_end(resource, &current.value, &new)?;
             merge(resource, subresource, &current.value, &mut new);
             default::apply(resource, &mut new);
             if new == *current.value {
@@ -180,6 +182,23 @@ fn check_identity(resource: &Resource, old: &Value, new: &Value) -> Result<(), S
         ));
     }
     Ok(())
+}
+
+/// Nobody but the server says when an object ends.
+fn check_end(resource: &Resource, old: &Value, new: &Value) -> Result<(), Status> {
+    let field = "deletionTimestamp";
+    let wanted = metadata::text(new, field);
+    if wanted.is_empty() || wanted == metadata::text(old, field) {
+        return Ok(());
+    }
+    let error = FieldError::invalid(format!("metadata.{field}"), wanted, "field is immutable");
+    let cause = validate::cause(error);
+    // Kubernetes checks this twice.
+    Err(Status::invalid(
+        resource,
+        metadata::name(old),
+        &[cause.clone(), cause],
+    ))
 }
 
 /// Takes over what the caller can't change, and the part that the request is not about.

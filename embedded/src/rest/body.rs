@@ -54,7 +54,11 @@ pub(super) fn decode(media_type: &str, body: &[u8]) -> Result<Value, Status> {
 pub(super) fn yaml(body: &[u8]) -> Result<Value, Status> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Status::bad_request(format!("can't read the body as text: {error}")))?;
-    serde_saphyr::from_str(text)
+    let options = serde_saphyr::options! {
+        // As in JSON; who wants to know of it says so.
+        duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
+    };
+    serde_saphyr::from_str_with_options(text, options)
         .map_err(|error| Status::bad_request(format!("can't read the body as YAML: {error}")))
 }
 

@@ -48,6 +48,7 @@ impl Part {
     pub(super) fn parse(query: &Query) -> Result<Self, Status> {
         check_list(query)?;
         let limit = query.number::<i64>("limit")?.unwrap_or(0);
+        query.number::<i64>("timeoutSeconds")?;
         let asked = query.get("resourceVersion");
         let version = asked.map_or(Ok(0), version).map_err(|why| {
             Status::bad_request(format!("invalid resource version: {}", why.message))

@@ -8,9 +8,10 @@ use super::{Call, body, field_validation, read, reply, write_options};
 use crate::{
     api::{Revision, Subresource},
     event_view, metadata,
-    patch::Patch,
+    patch::{MEDIA_TYPES, Patch},
     resource::NAMESPACES,
     status::{Cause, Status},
+    validate::advice,
 };
 
 /// Creates an object.
@@ -33,6 +34,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         .await?;
     let mut response = read::write(call, 201, &object)?;
     reply::warn(&mut response, &warnings);
+    reply::warn(&mut response, &advice::of(target.resource, &object.value));
     Ok(response)
 }
 
@@ -84,6 +86,9 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
     let media_type = body::media_type(call.content_type);
+    if !resource.custom && !MEDIA_TYPES.contains(&media_type) {
+        return Err(Status::unsupported_patch());
+    }
     let document = || match media_type {
         "application/apply-patch+yaml" => body::yaml(&call.body),
         _ => serde_json::from_slice(&call.body)

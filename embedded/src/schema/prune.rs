@@ -24,6 +24,7 @@ impl Schema {
         if old == Some(value) {
             return;
         }
+        let typed = node["$ref"].is_string();
         let node = self.resolve(node);
         match value {
             Value::Object(fields) => {
@@ -53,6 +54,14 @@ impl Schema {
                         }
                     }
                 });
+                if let Some(properties) = properties.filter(|_| typed) {
+                    let required = node["required"].as_array();
+                    fields.retain(|field, child| {
+                        let is_required =
+                            || required.is_some_and(|list| list.iter().any(|name| name == field));
+                        !self.says_nothing(&properties[field], child) || is_required()
+                    });
+                }
             }
             Value::Array(items) => {
                 let node = &node["items"];
@@ -62,6 +71,19 @@ impl Schema {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Whether a value in a built-in kind is as good as none: Kubernetes keeps no empty lists
+    /// and maps.
+    fn says_nothing(&self, node: &Value, value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Array(items) => items.is_empty(),
+            Value::Object(fields) => {
+                fields.is_empty() && self.resolve(node)["additionalProperties"].is_object()
+            }
+            _ => false,
         }
     }
 }
@@ -87,6 +109,21 @@ mod tests {
         assert_eq!(unknown, ["foo", "metadata.nme", "spec.containers[0].imag"]);
         assert_eq!(pod["spec"]["containers"][0], json!({ "name": "a" }));
         assert_eq!(pod["metadata"]["labels"]["any"], "x");
+    }
+
+    #[test]
+    fn what_is_empty_is_not_kept_in_built_in_kinds() {
+        let mut pod = json!({
+            "metadata": { "labels": {}, "finalizers": [], "creationTimestamp": null },
+            "spec": { "containers": [], "volumes": [{ "name": "v", "emptyDir": {} }] },
+        });
+        let schema = Schemas::new().of(&PODS).unwrap();
+        assert_eq!(schema.prune(&mut pod, None), [""; 0]);
+        let kept = json!({
+            "metadata": {},
+            "spec": { "containers": [], "volumes": [{ "name": "v", "emptyDir": {} }] },
+        });
+        assert_eq!(pod, kept);
     }
 
     #[test]

@@ -18,9 +18,11 @@ const ANNOTATIONS_LIMIT: usize = 256 << 10;
 pub(super) fn check(resource: &Resource, object: &Value) -> Vec<Cause> {
     let mut causes = Vec::new();
     check_annotations(&object["metadata"]["annotations"], &mut causes);
-    for owner in metadata::owners(object) {
+    let owners = metadata::owners(object);
+    for owner in owners {
         check_owner(owner, &mut causes);
     }
+    causes.extend(two_controllers(owners));
     check_finalizers(resource, &metadata::finalizers(object), &mut causes);
     causes
 }
@@ -74,6 +76,49 @@ fn check_owner(owner: &Value, causes: &mut Vec<Cause>) {
         let detail = "/v1, Kind=Event is disallowed from being an owner";
         causes.push(invalid_json(AT, owner, detail));
     }
+}
+
+/// Only one owner controls an object.
+fn two_controllers(owners: &[Value]) -> Option<Cause> {
+    let controls = |owner: &&Value| owner["controller"] == true;
+    let shown = |owner: &Value| {
+        let text = |field: &str| owner[field].as_str().unwrap_or_default();
+        format!("{}/{}", text("kind"), text("name"))
+    };
+    let [first, second, ..] = owners.iter().filter(controls).collect::<Vec<_>>()[..] else {
+        return None;
+    };
+    let detail = format!(
+        "Only one reference can have Controller set to true. Found \"true\" in references for {} \
+         and {}",
+        shown(first),
+        shown(second)
+    );
+    let list: Vec<String> = owners.iter().map(owner_json).collect();
+    Some(Cause {
+        field: "metadata.ownerReferences".to_owned(),
+        reason: "FieldValueInvalid",
+        message: format!("Invalid value: [{}]: {detail}", list.join(",")),
+    })
+}
+
+/// An owner in the order of fields that Kubernetes has.
+fn owner_json(owner: &Value) -> String {
+    let order = [
+        "apiVersion",
+        "kind",
+        "name",
+        "uid",
+        "controller",
+        "blockOwnerDeletion",
+    ];
+    let fields = order
+        .iter()
+        .filter_map(|field| Some((field, owner.get(field)?)));
+    let fields: Vec<String> = fields
+        .map(|(field, value)| format!("{field:?}:{value}"))
+        .collect();
+    format!("{{{}}}", fields.join(","))
 }
 
 fn check_finalizers(resource: &Resource, finalizers: &[&str], causes: &mut Vec<Cause>) {

@@ -120,6 +120,18 @@ impl Topic {
     }
 }
 
+impl Row {
+    /// Whether the answer is a stream of changes, if it is a good one.
+    pub(crate) fn is_watch(&self) -> bool {
+        self.request.contains("/watch/") || self.request.contains("?watch=") && self.is_list()
+    }
+
+    /// A watch of one object is no watch.
+    fn is_list(&self) -> bool {
+        !self.request.contains("/a?") && !self.request.contains("/b?")
+    }
+}
+
 impl Scenario {
     /// The rows whose answers are compared, in the order in which they are sent.
     pub(crate) fn compared(&self) -> Vec<&Row> {

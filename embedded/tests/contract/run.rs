@@ -87,7 +87,8 @@ impl<'a> Run<'a> {
         for inner in &row.then {
             Box::pin(self.row(inner)).await;
         }
-        let body = body_of(row, &parts.headers, body.into_data_stream());
+        let watch = parts.status == 200 && row.is_watch();
+        let body = body_of(row, watch, &parts.headers, body.into_data_stream());
         let body = tokio::time::timeout(PATIENCE, body).await;
         let body = body.unwrap_or_else(|_| json!("no end of the answer"));
         self.remember(row, &body);
@@ -157,9 +158,13 @@ impl<'a> Run<'a> {
 }
 
 /// Reads the body: events of a watch, an object in JSON or YAML, or text.
-async fn body_of(row: &Row, headers: &HeaderMap, mut stream: BodyDataStream) -> Value {
+async fn body_of(
+    row: &Row,
+    is_watch: bool,
+    headers: &HeaderMap,
+    mut stream: BodyDataStream,
+) -> Value {
     let mut bytes = Vec::new();
-    let is_watch = row.request.contains("watch=") || row.request.contains("/watch/");
     while let Some(chunk) = stream.next().await {
         bytes.extend_from_slice(&chunk.unwrap());
         if is_watch
