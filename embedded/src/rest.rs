@@ -69,10 +69,15 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let api = self.api.clone();
         let head = request.method() == Method::HEAD;
+        let accept = request.headers().get(header::ACCEPT);
+        let accept = accept.and_then(|value| value.to_str().ok());
+        let yaml = accept.is_some_and(|accept| Form::negotiate(accept) == Some(Form::Yaml));
         Box::pin(async move {
-            let mut response = answer(&api, request)
-                .await
-                .unwrap_or_else(|status| reply::failure(&status));
+            let failure = |status: Status| match reply::yaml(status.code, &status.to_value()) {
+                Ok(response) if yaml => response,
+                _ => reply::failure(&status),
+            };
+            let mut response = answer(&api, request).await.unwrap_or_else(failure);
             if head {
                 *response.body_mut() = Body::empty();
             }

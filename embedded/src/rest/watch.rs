@@ -13,7 +13,7 @@ use tokio::time::{Instant, interval_at, sleep_until};
 
 use super::{
     Call,
-    accept::{self, Form},
+    accept::Form,
     list_options, read, reply,
 };
 use crate::{
@@ -62,7 +62,9 @@ pub(super) fn answer(call: &Call<'_>) -> Result<Response<Body>, Status> {
         columns: true,
     };
     if lens.form == Form::Yaml {
-        return Err(Status::not_acceptable(accept::STREAMED));
+        return Err(Status::not_acceptable_custom(
+            "application/json;stream=watch",
+        ));
     }
     let namespace = target.namespace.as_deref();
     let (objects, version) = call

@@ -83,7 +83,7 @@ impl Normal {
                     ("metadata", Value::Object(_)) if is_list => self.value(&nameless(value)),
                     ("object", Value::Object(_)) if is_bookmark => {
                         let mut object = value.clone();
-                        object["metadata"] = nameless(&value["metadata"]);
+                        forget_versions(&mut object);
                         self.value(&object)
                     }
                     ("resourceVersion", Value::String(version)) => json!(self.version(version)),
@@ -206,6 +206,20 @@ fn part(body: &Value, path: &str) -> Value {
         };
     }
     found.clone()
+}
+
+/// The version of a bookmark says nothing either.
+fn forget_versions(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.iter_mut().for_each(forget_versions),
+        Value::Object(object) => {
+            if object.contains_key("resourceVersion") {
+                object.insert("resourceVersion".to_owned(), json!("<now>"));
+            }
+            object.values_mut().for_each(forget_versions);
+        }
+        _ => {}
+    }
 }
 
 fn forget_managed_fields(value: &mut Value) {
