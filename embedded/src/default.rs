@@ -17,6 +17,7 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "Secret" => secret::apply(object),
         "Service" => service::apply(object),
         "Namespace" => namespace(object),
+        "Event" => event(object),
         _ => {}
     }
 }
@@ -34,6 +35,15 @@ fn namespace(object: &mut Value) {
         fields["spec"] = json!({ "finalizers": ["kubernetes"] });
     }
     set(fields, "status", json!({ "phase": "Active" }));
+}
+
+/// The fields that every event has, as core/v1 writes it.
+fn event(object: &mut Value) {
+    if let Some(fields) = object.as_object_mut() {
+        set(fields, "reportingComponent", json!(""));
+        set(fields, "reportingInstance", json!(""));
+        set(fields, "source", json!({}));
+    }
 }
 
 /// Sets a field that is absent or null.

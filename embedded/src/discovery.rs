@@ -5,7 +5,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 use crate::{
-    resource::{ALL, Resource},
+    resource::{ALL, NAMESPACES, Resource},
     rest::reply,
     status::Status,
 };
@@ -122,6 +122,16 @@ fn group(name: &str) -> Value {
 fn verbs(resource: &Resource) -> Value {
     if resource.read_only {
         return json!(["get", "list", "watch"]);
+    }
+    if resource.custom {
+        let read = ["delete", "deletecollection", "get", "list"];
+        let write = ["patch", "create", "update", "watch"];
+        return json!([read, write].concat());
+    }
+    if resource == &NAMESPACES {
+        return json!([
+            "create", "delete", "get", "list", "patch", "update", "watch"
+        ]);
     }
     json!([
         "create",

@@ -103,7 +103,9 @@ impl Call<'_> {
     fn form(&self) -> Result<Form, Status> {
         let target = &self.target;
         Form::negotiate(self.accept).ok_or_else(|| {
-            if target.resource.custom {
+            // A known type in a form that is not known.
+            let formed = self.accept.starts_with("application/json");
+            if target.resource.custom || formed {
                 return Status::not_acceptable_custom(accept::WHOLE);
             }
             let lists = target.name.is_none() && self.reads;
@@ -201,6 +203,10 @@ async fn dispatch(method: &Method, call: &Call<'_>) -> Result<Response<Body>, St
         (None | Some("status"), "PATCH") if named => write::patch(call).await,
         (None, "DELETE") if named => deletion::one(call).await,
         (None, "DELETE") => deletion::many(call).await,
+        (Some("status"), "DELETE") if custom => {
+            Err(Status::not_supported(target.resource, "delete"))
+        }
+        (Some("status"), "POST") if custom => Err(Status::not_supported(target.resource, "create")),
         _ => Err(Status::method_not_allowed()),
     }
 }

@@ -262,6 +262,24 @@ impl Status {
         Self::new(406, "NotAcceptable", text)
     }
 
+    /// The method does not exist for objects of a definition.
+    pub(crate) fn not_supported(resource: &Resource, verb: &str) -> Self {
+        let kind = resource.qualified();
+        let text = format!("{verb} is not supported on resources of kind {kind:?}");
+        Self::new(405, "MethodNotAllowed", text).about(resource, "")
+    }
+
+    /// An update does not say which version it is made from. Kubernetes names the plural here.
+    pub(crate) fn version_required(resource: &Resource, name: &str) -> Self {
+        let cause = Cause {
+            field: "metadata.resourceVersion".to_owned(),
+            reason: "FieldValueInvalid",
+            message: "Invalid value: 0: must be specified for an update".to_owned(),
+        };
+        let (kind, details) = (resource.qualified(), named(resource, name));
+        Self::invalid_kind(&kind, name, details, vec![cause.to_value()])
+    }
+
     /// None of the formats that the client accepts can be written.
     pub fn not_acceptable(known: &str) -> Self {
         let text = format!("406: Not Acceptable\n\nAvailable representations: {known}");

@@ -8,6 +8,17 @@ use serde_json::{Value, json};
 
 use crate::{json_path, metadata, resource::Resource, rest::partial, schema::Schemas};
 
+const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, \
+    although some resources may allow a client to request the generation of an appropriate name \
+    automatically. Name is primarily intended for creation idempotence and configuration \
+    definition. Cannot be updated. More info: \
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
+const AGE: &str = "CreationTimestamp is a timestamp representing the server time when this object \
+    was created. It is not guaranteed to be set in happens-before order across separate \
+    operations. Clients may not set this value. It is represented in RFC3339 form and is in \
+    UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
 /// What a row holds beside its cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Include {
@@ -109,7 +120,11 @@ fn column(name: &str, priority: i64) -> Column {
         name: name.to_owned(),
         type_: "string".to_owned(),
         priority,
-        description: String::new(),
+        description: match name {
+            "Name" => NAME.to_owned(),
+            "Age" => AGE.to_owned(),
+            _ => String::new(),
+        },
     }
 }
 
@@ -119,7 +134,13 @@ fn custom_columns(printed: &[Value]) -> Vec<Column> {
         name: text(printed, "name"),
         type_: text(printed, "type"),
         priority: printed["priority"].as_i64().unwrap_or(0),
-        description: text(printed, "description"),
+        description: match text(printed, "description") {
+            none if none.is_empty() => {
+                let path = text(printed, "jsonPath");
+                format!("Custom resource definition column (in JSONPath format): {path}")
+            }
+            description => description,
+        },
     });
     std::iter::once(column("Name", 0)).chain(rest).collect()
 }

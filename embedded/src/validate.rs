@@ -86,6 +86,8 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         "Job" => job::check(&object["spec"], &mut errors),
         "ConfigMap" => data_keys(object, &["data", "binaryData"], &mut errors),
         "Secret" => data_keys(object, &["data"], &mut errors),
+        "Lease" => lease(&object["spec"], &mut errors),
+        "Event" if resource.group.is_empty() => event(object, &mut errors),
         _ => {}
     }
     let mut causes: Vec<Cause> = errors.into_iter().map(cause).collect();
@@ -95,6 +97,32 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         _ => None,
     });
     causes
+}
+
+fn lease(spec: &Value, errors: &mut Vec<FieldError>) {
+    for (field, least, relation) in [
+        ("leaseDurationSeconds", 1, "greater than 0"),
+        ("leaseTransitions", 0, "greater than or equal to 0"),
+    ] {
+        if let Some(number) = spec[field].as_i64().filter(|number| *number < least) {
+            let detail = format!("must be {relation}");
+            errors.push(FieldError::invalid(format!("spec.{field}"), number, detail));
+        }
+    }
+}
+
+fn event(object: &Value, errors: &mut Vec<FieldError>) {
+    let about = object["involvedObject"]["namespace"]
+        .as_str()
+        .unwrap_or_default();
+    if !about.is_empty() && about != metadata::namespace(object) {
+        let detail = "does not match event.namespace";
+        errors.push(FieldError::invalid(
+            "involvedObject.namespace",
+            about,
+            detail,
+        ));
+    }
 }
 
 /// Whether the values of an object are too large; Kubernetes names a field for it.
@@ -222,6 +250,13 @@ pub(crate) fn qualified_name(key: &str) -> Vec<String> {
 }
 
 fn data_keys(object: &Value, fields: &[&str], errors: &mut Vec<FieldError>) {
+    let binary = object["binaryData"].as_object();
+    for key in object["data"].as_object().into_iter().flat_map(Map::keys) {
+        if binary.is_some_and(|binary| binary.contains_key(key)) {
+            let detail = "duplicate of key present in binaryData";
+            errors.push(FieldError::invalid(format!("data[{key}]"), key, detail));
+        }
+    }
     for field in fields {
         for key in object[field].as_object().into_iter().flat_map(|m| m.keys()) {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');

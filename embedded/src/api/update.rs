@@ -122,11 +122,21 @@ impl Api {
                 )));
             }
             let expect = Expect::Version(current.version);
+            let ends = matches!(change, Change::Remove(_));
             match self
                 .store()
                 .write(current.key.clone(), expect, change)
                 .await
             {
+                Outcome::Done(object) if ends => {
+                    // As in Kubernetes, the caller sees the version that the end was made from.
+                    let last = object.value.as_ref().clone();
+                    return Ok(Arc::new(Object::new(
+                        object.key.clone(),
+                        current.version,
+                        last,
+                    )));
+                }
                 Outcome::Done(object) => return Ok(object),
                 Outcome::Failed(why) => return Err(Status::internal(why)),
                 _ if wanted.is_empty() => {}

@@ -58,8 +58,13 @@ pub(super) fn yaml(body: &[u8]) -> Result<Value, Status> {
         // As in JSON; who wants to know of it says so.
         duplicate_keys: serde_saphyr::options::DuplicateKeyPolicy::LastWins,
     };
-    serde_saphyr::from_str_with_options(text, options)
-        .map_err(|error| Status::bad_request(format!("can't read the body as YAML: {error}")))
+    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
+        // The first line says what, after where; the others show it.
+        let text = error.to_string();
+        let first = text.lines().next().unwrap_or_default();
+        let what = first.splitn(3, ": ").last().unwrap_or(first);
+        Status::bad_request(format!("yaml: {what}"))
+    })
 }
 
 /// An object of a built-in kind, which may leave out what the path says.
@@ -167,7 +172,7 @@ fn check_custom_kind(resource: &Resource, object: &Value) -> Result<(), Status> 
 /// A body that is no object: its error, and what it is.
 fn unrecognized(resource: &Resource, status: &Status, body: &[u8]) -> Status {
     const SHOWN: usize = 30;
-    let is_unread = ["couldn't get version/kind", "Object '"]
+    let is_unread = ["couldn't get version/kind", "Object '", "yaml: "]
         .iter()
         .any(|start| status.message.starts_with(start));
     if !is_unread {

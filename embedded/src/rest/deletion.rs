@@ -5,7 +5,7 @@ use diwan_api::FieldError;
 use http::Response;
 use serde_json::{Value, json};
 
-use super::{Call, body, read, reply, write_options};
+use super::{Call, accept::Form, body, read, reply, write_options};
 use crate::{
     api::{DeleteOptions, Deletion, Propagation},
     event_view, metadata,
@@ -27,10 +27,10 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let mut response = match deletion {
         Deletion::Gone(object) if !resource.returns_deleted => {
             let uid = metadata::uid(&object);
-            reply::json(200, &Status::deleted(resource, target.name(), uid))
+            answer(call, &Status::deleted(resource, target.name(), uid))?
         }
         Deletion::Gone(object) | Deletion::Marked(object) => {
-            reply::json(200, &event_view::from_stored(resource, &object))
+            answer(call, &event_view::from_stored(resource, &object))?
         }
     };
     if orphans {
@@ -45,6 +45,14 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
         );
     }
     Ok(response)
+}
+
+/// Writes what came of a deletion.
+fn answer(call: &Call<'_>, value: &Value) -> Result<Response<Body>, Status> {
+    match call.form()? {
+        Form::Yaml => reply::yaml(200, value),
+        _ => Ok(reply::json(200, value)),
+    }
 }
 
 /// Deletes the objects that a selector selects.

@@ -44,7 +44,10 @@ pub(super) fn check(
         schema.mistyped(object, old)
     };
     if let Some(mistyped) = mistyped {
-        return Err(Status::bad_request(format!("{}: {mistyped}", about())));
+        return Err(match old {
+            None => Status::bad_request(format!("{}: {mistyped}", about())),
+            Some(_) => Status::invalid_patch(object, &mistyped),
+        });
     }
     let mut unknown = schema.prune(object, old);
     if resource.custom {

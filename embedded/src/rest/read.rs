@@ -75,7 +75,8 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let part = Part::parse(&call.query)?;
     let resource = call.target.resource;
     let (objects, meta) = select(call, &part)?;
-    let meta = meta.to_value(resource.custom);
+    let whole = matches!(form, Form::Json | Form::Yaml);
+    let meta = meta.to_value(resource.custom && whole);
     match form {
         Form::Json if !event_view::is_view(resource) => {
             Ok(reply::bytes(200, join(resource, &objects, &meta)))

@@ -11,11 +11,7 @@ use rand::RngExt;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep_until};
 
-use super::{
-    Call,
-    accept::Form,
-    list_options, read, reply,
-};
+use super::{Call, accept::Form, list_options, read, reply};
 use crate::{
     api::Api,
     event_view, metadata,

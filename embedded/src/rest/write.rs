@@ -10,7 +10,7 @@ use crate::{
     event_view, metadata,
     patch::{MEDIA_TYPES, Patch},
     resource::NAMESPACES,
-    status::{Cause, Status},
+    status::Status,
     validate::advice,
 };
 
@@ -47,12 +47,7 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
     if !resource.unconditional_update && metadata::text(&object, "resourceVersion").is_empty() {
-        let cause = Cause {
-            field: "metadata.resourceVersion".to_owned(),
-            reason: "FieldValueInvalid",
-            message: "Invalid value: 0: must be specified for an update".to_owned(),
-        };
-        return Err(Status::invalid(resource, target.name(), &[cause]));
+        return Err(Status::version_required(resource, target.name()));
     }
     let dry_run = call.query.dry_run();
     let object = body::stored(call, object);
@@ -91,8 +86,14 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
     }
     let document = || match media_type {
         "application/apply-patch+yaml" => body::yaml(&call.body),
-        _ => serde_json::from_slice(&call.body)
-            .map_err(|error| Status::bad_request(format!("can't read the patch: {error}"))),
+        _ => serde_json::from_slice(&call.body).map_err(|error| {
+            let why = if error.is_eof() {
+                "unexpected end of JSON input".to_owned()
+            } else {
+                error.to_string()
+            };
+            Status::bad_request(format!("error decoding patch: {why}"))
+        }),
     };
     write_options::check(call, "PatchOptions")?;
     let patch = Patch::new(resource, media_type, document)?;

@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use base64::{Engine, prelude::BASE64_STANDARD};
 use regex::Regex;
 use serde_json::Value;
 
@@ -46,7 +47,7 @@ impl Schema {
             ));
         }
         if let Some(text) = value.as_str() {
-            return malformed(reference, text);
+            return malformed(reference, node, text);
         }
         let own = name(reference).map_or(owner, |(_, own)| own);
         match value {
@@ -115,20 +116,28 @@ fn given(node: &Value, value: &Value) -> String {
 }
 
 /// What is wrong with a text that stands for something else.
-fn malformed(reference: &Value, text: &str) -> Option<String> {
-    match name(reference)? {
-        (_, "Quantity") if !QUANTITY.is_match(text) => Some(format!(
-            "quantities must match the regular expression '{}'",
-            QUANTITY.as_str()
-        )),
-        (_, "Time" | "MicroTime") if text.parse::<jiff::Timestamp>().is_err() => {
-            let form = "2006-01-02T15:04:05Z07:00";
-            Some(format!(
-                "parsing time {text:?} as {form:?}: cannot parse {text:?} as \"2006\""
-            ))
-        }
-        _ => None,
+fn malformed(reference: &Value, node: &Value, text: &str) -> Option<String> {
+    if node["format"] == "byte" {
+        BASE64_STANDARD.decode(text).err()?;
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);
+        let at = text.bytes().position(|b| !plain(b)).unwrap_or(text.len());
+        return Some(format!("illegal base64 data at input byte {at}"));
     }
+    let form = match name(reference)?.1 {
+        "Quantity" if !QUANTITY.is_match(text) => {
+            let pattern = QUANTITY.as_str();
+            return Some(format!(
+                "quantities must match the regular expression '{pattern}'"
+            ));
+        }
+        "Time" => "2006-01-02T15:04:05Z07:00",
+        "MicroTime" => "2006-01-02T15:04:05.000000Z07:00",
+        _ => return None,
+    };
+    text.parse::<jiff::Timestamp>().err()?;
+    Some(format!(
+        "parsing time {text:?} as {form:?}: cannot parse {text:?} as \"2006\""
+    ))
 }
 
 #[cfg(test)]

@@ -86,7 +86,13 @@ impl Verdict {
                 .map_or(&[][..], Vec::as_slice);
             let rows = scenario.compared();
             for (i, (row, given)) in rows.iter().zip(&given.0[&scenario.name]).enumerate() {
-                let place = format!("{} / {} / {}", topic.name, scenario.name, row.request);
+                let place = format!(
+                    "{} / {} / {}. {}",
+                    topic.name,
+                    scenario.name,
+                    i + 1,
+                    row.request
+                );
                 self.rows += 1;
                 match recorded.get(i).filter(|recorded| recorded.request == row.request) {
                     Some(recorded) => judge(self, &place, row, recorded, given),
@@ -121,6 +127,7 @@ impl Display for Verdict {
 fn shown(place: &str, recorded: &Value, given: &Value) -> String {
     let mut text = place.to_owned();
     differences("", recorded, given, &mut text);
+    text += &format!("\n    on purpose? ours: {}", patch(recorded, given));
     text
 }
 

@@ -20,7 +20,7 @@ static CHOSEN: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(kube-api-access-|\b10\.96\.)[a-z0-9.]+").unwrap());
 /// Whole objects in messages.
 static QUOTED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r#"Invalid value: "\{.*\}": strict"#).unwrap());
+    LazyLock::new(|| Regex::new(r#"Invalid value: "\{.*\}": (strict|json: )"#).unwrap());
 static AGE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"^(\d+(ms|s|m))+$").unwrap());
 
 /// What has got a name so far.
@@ -48,14 +48,13 @@ impl Normal {
             forget_managed_fields(&mut answer);
         }
         self.learn_names(&answer);
+        let mut answer = self.value(&answer);
         if let Some(shown) = &row.show {
             let body = answer["body"].take();
-            answer["body"] = shown
-                .iter()
-                .map(|path| (path.clone(), part(&body, path)))
-                .collect();
+            let parts = shown.iter().map(|path| (path.clone(), part(&body, path)));
+            answer["body"] = parts.filter(|(_, value)| !value.is_null()).collect();
         }
-        self.value(&answer)
+        answer
     }
 
     fn value(&mut self, value: &Value) -> Value {
@@ -74,7 +73,11 @@ impl Normal {
             .unwrap_or_default();
         let is_list = kind.ends_with("List") || kind == "Table";
         let is_bookmark = object.get("type").is_some_and(|t| t == "BOOKMARK");
-        let mut fields: Vec<_> = object.iter().collect();
+        // To clients a null is the same as nothing, and a merge patch can't tell them apart.
+        let mut fields: Vec<_> = object
+            .iter()
+            .filter(|(_, value)| !value.is_null())
+            .collect();
         fields.sort_by_key(|(field, _)| *field);
         fields
             .into_iter()
@@ -156,7 +159,7 @@ impl Normal {
         let text = VERSION.replace_all(&text, "$1<version>");
         let text = CHOSEN.replace_all(&text, "$1<chosen>");
         QUOTED
-            .replace_all(&text, r#"Invalid value: "<object>": strict"#)
+            .replace_all(&text, r#"Invalid value: "<object>": $1"#)
             .into_owned()
     }
 }

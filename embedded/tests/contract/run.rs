@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use axum::body::{Body, BodyDataStream};
-use futures::StreamExt;
+use futures::{StreamExt, future::join_all};
 use http::{HeaderMap, Request, Response, header};
 use regex::{Captures, Regex};
 use serde_json::{Value, json};
@@ -23,8 +23,11 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\$([a-z][A-Za-z0-9]
 /// Sends all rows of a topic.
 pub(crate) async fn topic(server: &Server, topic: &Topic) -> Answers {
     let mut answers = BTreeMap::new();
-    for scenario in &topic.scenarios {
-        let given = Run::new(server, topic).await.scenario(scenario).await;
+    let runs = topic.scenarios.iter().map(|scenario| async move {
+        let run = Run::new(server, topic).await;
+        (scenario, run.scenario(scenario).await)
+    });
+    for (scenario, given) in join_all(runs).await {
         let twice = answers.insert(scenario.name.clone(), given);
         assert!(
             twice.is_none(),
