@@ -132,12 +132,11 @@ fn too_much_data(object: &Value, field: &str) -> Option<Cause> {
     let length = |value: &Value| value.as_str().map_or(0, str::len);
     // Bytes are written with four letters for three of them.
     let encoded = |value: &Value| length(value) / 4 * 3;
-    let size: usize = match field {
-        "data" => values("data").map(encoded).sum(),
-        _ => {
-            let binary: usize = values("binaryData").map(encoded).sum();
-            values("data").map(length).sum::<usize>() + binary
-        }
+    let size: usize = if field == "data" {
+        values("data").map(encoded).sum()
+    } else {
+        let binary: usize = values("binaryData").map(encoded).sum();
+        values("data").map(length).sum::<usize>() + binary
     };
     (size > LIMIT).then(|| Cause {
         field: field.to_owned(),

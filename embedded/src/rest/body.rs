@@ -182,7 +182,7 @@ fn unrecognized(resource: &Resource, status: &Status, body: &[u8]) -> Status {
     let mut summary = match shown.first() {
         None => "<empty>".to_owned(),
         Some(b'{') => String::from_utf8_lossy(shown).into_owned(),
-        Some(_) => shown.iter().map(|byte| format!("{byte:02x}")).collect(),
+        Some(_) => hex(shown),
     };
     if body.len() > SHOWN {
         summary.push_str(" ...");
@@ -191,6 +191,12 @@ fn unrecognized(resource: &Resource, status: &Status, body: &[u8]) -> Status {
         "the object provided is unrecognized (must be of type {}): {} ({summary})",
         resource.kind, status.message
     ))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+    let digits = |byte: &u8| [digit(byte >> 4), digit(byte & 15)];
+    bytes.iter().flat_map(digits).collect()
 }
 
 /// Checks that an object has the name and namespace of the path.

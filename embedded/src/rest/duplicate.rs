@@ -27,7 +27,7 @@ pub(super) fn in_yaml(yaml: &[u8]) -> Option<(u64, String)> {
     let what = error.to_string();
     let (_, rest) = what.split_once("duplicate mapping key: ")?;
     let (key, _) = rest.split_once(',')?;
-    Some((error.location()?.line().into(), key.to_owned()))
+    Some((error.location()?.line(), key.to_owned()))
 }
 
 /// A value at a path.

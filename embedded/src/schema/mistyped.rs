@@ -55,16 +55,15 @@ impl Schema {
                 let properties = node["properties"].as_object();
                 fields.iter().find_map(|(field, child)| {
                     let old = old.and_then(|old| old.get(field));
-                    match properties.and_then(|properties| properties.get(field)) {
-                        Some(node) => path.within(field, |path| {
+                    let known = properties.and_then(|properties| properties.get(field));
+                    if let Some(node) = known {
+                        return path.within(field, |path| {
                             self.find_mistyped(node, child, old, own, path)
-                        }),
-                        // The place of a value in a map, as in a list, is not named.
-                        None => {
-                            let node = node.get("additionalProperties")?;
-                            self.find_mistyped(node, child, old, own, path)
-                        }
+                        });
                     }
+                    // The place of a value in a map, as in a list, is not named.
+                    let node = node.get("additionalProperties")?;
+                    self.find_mistyped(node, child, old, own, path)
                 })
             }
             Value::Array(items) => {

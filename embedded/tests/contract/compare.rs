@@ -1,6 +1,6 @@
 //! Comparing answers with those that are written down.
 
-use std::fmt::{self, Display, Formatter};
+use std::fmt::{self, Display, Formatter, Write};
 
 use serde_json::{Map, Value};
 
@@ -127,7 +127,7 @@ impl Display for Verdict {
 fn shown(place: &str, recorded: &Value, given: &Value) -> String {
     let mut text = place.to_owned();
     differences("", recorded, given, &mut text);
-    text += &format!("\n    on purpose? ours: {}", patch(recorded, given));
+    write!(text, "\n    on purpose? ours: {}", patch(recorded, given)).unwrap();
     text
 }
 
@@ -146,8 +146,11 @@ fn differences(path: &str, recorded: &Value, given: &Value, text: &mut String) {
             }
         }
         _ if recorded != given => {
-            *text +=
-                &format!("\n    {path}\n      Kubernetes {recorded}\n      here       {given}");
+            write!(
+                text,
+                "\n    {path}\n      Kubernetes {recorded}\n      here       {given}"
+            )
+            .unwrap();
         }
         _ => {}
     }

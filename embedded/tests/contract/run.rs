@@ -1,6 +1,6 @@
 //! Sending the rows of a topic.
 
-use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+use std::{collections::BTreeMap, fmt::Write, sync::LazyLock, time::Duration};
 
 use axum::body::{Body, BodyDataStream};
 use futures::{StreamExt, future::join_all};
@@ -234,7 +234,7 @@ fn encode(path: &str) -> String {
     for byte in path.bytes() {
         match byte {
             b' ' | b'"' | b'<' | b'>' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'`' | 128.. => {
-                encoded.push_str(&format!("%{byte:02X}"));
+                write!(encoded, "%{byte:02X}").unwrap();
             }
             _ => encoded.push(char::from(byte)),
         }
