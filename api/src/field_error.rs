@@ -122,6 +122,8 @@ impl FieldError {
     pub fn message(&self) -> String {
         let value = self.value.as_ref().map(|value| match value.parse::<f64>() {
             Ok(_) => value.clone(),
+            // Objects and lists stand as they are.
+            Err(_) if value.starts_with(['{', '[']) || value == "null" => value.clone(),
             Err(_) => format!("{value:?}"),
         });
         let detail = Some(self.detail.clone()).filter(|detail| !detail.is_empty());

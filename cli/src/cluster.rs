@@ -1,6 +1,5 @@
 //! The composition on a cluster: controllers, webhooks and the observation log against its API.
 
-mod algorithms;
 mod authority;
 mod connection;
 mod conversion;
@@ -41,11 +40,11 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::database;
+use crate::katib_config::{Collectors, ConfigFile, Configured, Place};
 use crate::port::early_stopper::{ApiTrials, EarlyStopper};
 use crate::port::observations::Observations;
 use crate::port::rules::Rules;
 use crate::port::suggester::Suggester;
-use algorithms::{Collectors, Configured};
 use authority::{Certificate, Shared};
 use connection::Connection;
 use entry_points::EntryPoints;
@@ -219,10 +218,11 @@ impl Replica {
     /// Takes in `katib-config`, now and whenever it changes.
     async fn follow_configuration(&self) -> anyhow::Result<()> {
         let (rules, namespace) = (self.rules.clone(), self.namespace.clone());
-        let (client, collectors) = (self.client.clone(), self.collectors.clone());
-        let configured = Configured::new(client, &namespace, rules, collectors);
-        configured.read().await?;
-        self.tasks.spawn(configured.follow(self.stop.clone()));
+        let (file, collectors) = (ConfigFile::default(), self.collectors.clone());
+        let configured = Configured::new(Place::Cluster, file, rules, collectors);
+        let maps = Api::namespaced(self.client.clone(), &namespace);
+        configured.read(&maps).await?;
+        self.tasks.spawn(configured.follow(maps, self.stop.clone()));
         Ok(())
     }
 

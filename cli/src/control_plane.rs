@@ -17,8 +17,9 @@ use std::time::Duration;
 use anyhow::Context as _;
 use diwan_controller::{Metrics, Ports};
 use diwan_db_manager::{ObservationStore, SqliteStore, grpc, retention, store};
-use diwan_node::{JobController, Node, NodeOptions};
+use diwan_node::{Node, NodeOptions};
 use diwan_suggestion::{EarlyStoppingService, SuggestionService};
+use diwan_workloads::Controllers;
 use jiff::Timestamp;
 use kube::Client;
 use tokio::net::TcpListener;
@@ -145,6 +146,9 @@ impl ControlPlane {
         fresh: Option<tempfile::TempDir>,
     ) -> anyhow::Result<Self> {
         let Runtime::Process = flags.runtime;
+        // Folders of volumes are named to people and to pods: in full.
+        std::fs::create_dir_all(data)?;
+        let data = &data.canonicalize()?;
         let base = Base::open(data, flags.config.as_deref())?;
         let store: Arc<dyn ObservationStore> = match &flags.database_url {
             Some(url) => store::open(url).await?,
@@ -189,6 +193,9 @@ impl ControlPlane {
         };
         plane.start_log(&base, [db_manager, for_pods]);
         plane.start_algorithms(&base, suggestion);
+        let maps = kube::Api::namespaced(base.client.clone(), admission::CORE_NAMESPACE);
+        let following = base.configured.clone().follow(maps, plane.shutdown.clone());
+        plane.tasks.spawn(following);
         plane.tasks.spawn(retention::run(
             Arc::clone(&store),
             flags.keep_logs,
@@ -199,7 +206,7 @@ impl ControlPlane {
             absences,
         };
         let metrics = crate::metrics::of_this_process();
-        plane.start_controllers(&base, observations.clone(), Arc::clone(&metrics));
+        plane.start_controllers(&base, data, observations.clone(), Arc::clone(&metrics));
         if let Some(listener) = scraped {
             let stop = plane.shutdown.clone();
             plane
@@ -256,7 +263,13 @@ impl ControlPlane {
         }
     }
 
-    fn start_controllers(&self, base: &Base, observations: Observations, metrics: Arc<Metrics>) {
+    fn start_controllers(
+        &self,
+        base: &Base,
+        data: &Path,
+        observations: Observations,
+        metrics: Arc<Metrics>,
+    ) {
         let suggester = Arc::new(Suggester(Arc::clone(&base.suggesters)));
         let early_stopper = Arc::new(EarlyStopper {
             stoppers: Arc::clone(&base.early_stoppers),
@@ -273,11 +286,11 @@ impl ControlPlane {
             metrics,
             self.shutdown.clone(),
         ));
-        let jobs = JobController::start(base.api.clone(), NODE_NAME);
+        let workloads = Controllers::start(&base.api, NODE_NAME, data);
         let stop = self.shutdown.clone();
         self.tasks.spawn(async move {
             stop.cancelled().await;
-            drop(jobs);
+            drop(workloads);
         });
     }
 

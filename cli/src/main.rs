@@ -13,6 +13,7 @@ mod command;
 mod control_plane;
 mod database;
 mod install;
+mod katib_config;
 mod logging;
 mod manifest;
 mod metrics;

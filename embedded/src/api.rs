@@ -24,15 +24,21 @@ pub use self::{
     update::Subresource,
 };
 use crate::{
-    garbage, metadata,
-    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, Resource, SERVICE_ACCOUNTS},
-    schema::Schemas,
+    custom, garbage, metadata,
+    ownership::Writer,
+    resource::{
+        CUSTOM_RESOURCE_DEFINITIONS, Kinds, NAMESPACES, PODS, Resource, SERVICE_ACCOUNTS,
+        STORAGE_CLASSES,
+    },
     selector::Selector,
     status::Status,
+    storage_class,
     store::{Key, Object, OpenError, Store},
     watch::{EventKind, WatchEvent},
 };
 
+/// Who owns the fields that the program writes itself.
+const MANAGER: &str = "diwan";
 /// Namespaces that are there from the start.
 const FIRST_NAMESPACES: [&str; 3] = ["default", "kube-system", "kubeflow"];
 
@@ -112,12 +118,14 @@ pub trait PodLogs: Send + Sync {
 #[derive(Clone)]
 pub struct Api {
     inner: Arc<Inner>,
+    /// The name that owns the fields that are written through this clone.
+    manager: &'static str,
 }
 
 /// What the clones of an [`Api`] share.
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    pub(crate) schemas: Schemas,
+    kinds: RwLock<Option<(u64, Arc<Kinds>)>>,
     admission: RwLock<Option<Arc<dyn Admission>>>,
     logs: RwLock<Option<Arc<dyn PodLogs>>>,
 }
@@ -126,20 +134,36 @@ impl Api {
     /// Opens the data directory and starts the garbage collector. To be called within a Tokio
     /// runtime.
     pub fn open(options: Options) -> Result<Self, OpenError> {
-        let schemas = Schemas::new();
-        let (store, hints) = Store::open(&options.data, seeds(&schemas))?;
+        let (store, hints) = Store::open(&options.data, seeds())?;
         let inner = Arc::new(Inner {
             store,
-            schemas,
+            kinds: RwLock::new(None),
             admission: RwLock::new(options.admission),
             logs: RwLock::new(None),
         });
         tokio::spawn(garbage::collect(Arc::downgrade(&inner), hints));
-        Ok(Self { inner })
+        Ok(Self::from_inner(inner))
     }
 
     pub(crate) fn from_inner(inner: Arc<Inner>) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            manager: MANAGER,
+        }
+    }
+
+    /// The same API for a part of the program that owns the fields that it writes under a name of
+    /// its own, such as `kubelet`.
+    #[must_use]
+    pub fn managed_by(&self, manager: &'static str) -> Self {
+        Self {
+            manager,
+            ..self.clone()
+        }
+    }
+
+    fn writer(&self) -> Writer {
+        Writer::new(self.manager)
     }
 
     /// Sets what looks at objects before they are stored.
@@ -160,8 +184,22 @@ impl Api {
         &self.inner.store
     }
 
-    pub(crate) fn schemas(&self) -> &Schemas {
-        &self.inner.schemas
+    /// The kinds that are served now.
+    pub fn kinds(&self) -> Arc<Kinds> {
+        let storage = CUSTOM_RESOURCE_DEFINITIONS.storage;
+        // Asked before the definitions are read: what comes in between is read again next time.
+        let changed = self.store().changed(storage);
+        let cached = self.inner.kinds.read().clone();
+        if let Some((version, kinds)) = &cached
+            && *version == changed
+        {
+            return kinds.clone();
+        }
+        let (definitions, _) = self.list(&CUSTOM_RESOURCE_DEFINITIONS, None);
+        let before = cached.as_ref().map(|(_, kinds)| kinds.as_ref());
+        let kinds = Arc::new(Kinds::new(&definitions, before));
+        *self.inner.kinds.write() = Some((changed, kinds.clone()));
+        kinds
     }
 
     /// The object of a name. `namespace` is empty for cluster-wide kinds.
@@ -307,7 +345,7 @@ impl Api {
         new: &mut Value,
         old: Option<&Value>,
     ) -> Result<(), Status> {
-        if !resource.custom && resource.kind != "Pod" {
+        if !resource.custom && resource != &PODS {
             return Ok(());
         }
         let admission = self.inner.admission.read().clone();
@@ -319,7 +357,7 @@ impl Api {
 }
 
 /// What is there from the start.
-fn seeds(schemas: &Schemas) -> Vec<(Key, Value)> {
+fn seeds() -> Vec<(Key, Value)> {
     let mut seeds = Vec::new();
     let mut add = |resource: &Resource, namespace: &str, name: &str, mut value: Value| {
         identify(resource, &mut value, Timestamp::now());
@@ -342,17 +380,21 @@ fn seeds(schemas: &Schemas) -> Vec<(Key, Value)> {
         let value = json!({ "metadata": { "name": "default", "namespace": namespace } });
         add(&SERVICE_ACCOUNTS, namespace, "default", value);
     }
-    for definition in schemas.definitions() {
-        let name = metadata::name(definition).to_owned();
-        let mut definition = definition.clone();
-        definition["status"] = established(&definition);
+    add(
+        &STORAGE_CLASSES,
+        "",
+        storage_class::STANDARD,
+        storage_class::standard(),
+    );
+    for definition in custom::seeds() {
+        let name = metadata::name(&definition).to_owned();
         add(&CUSTOM_RESOURCE_DEFINITIONS, "", &name, definition);
     }
     seeds
 }
 
 /// The status of a definition that is served.
-fn established(definition: &Value) -> Value {
+pub(crate) fn established(definition: &Value) -> Value {
     let now = metadata::time(Timestamp::now());
     let condition = |type_: &str, reason: &str, message: &str| {
         json!({

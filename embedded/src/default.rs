@@ -1,9 +1,11 @@
 //! Fields that get a value when the client leaves them out, as Kubernetes gives it.
 
+mod apps;
 mod job;
 mod pod;
 mod secret;
 mod service;
+pub(crate) mod storage;
 
 use serde_json::{Map, Value, json};
 
@@ -16,6 +18,15 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "Job" => job::apply(object),
         "Secret" => secret::apply(object),
         "Service" => service::apply(object),
+        "Endpoints" => service::endpoints(object),
+        "EndpointSlice" => service::slice(object),
+        "Deployment" => apps::deployment(object),
+        "ReplicaSet" => apps::replica_set(object),
+        "StatefulSet" => apps::stateful_set(object),
+        "CronJob" => apps::cron_job(object),
+        "PersistentVolumeClaim" => storage::claim(object),
+        "PersistentVolume" => storage::volume(object),
+        "StorageClass" => storage::class(object),
         "Namespace" => namespace(object),
         "Event" => event(object),
         _ => {}

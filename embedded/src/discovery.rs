@@ -5,7 +5,7 @@ use http::Response;
 use serde_json::{Value, json};
 
 use crate::{
-    resource::{ALL, NAMESPACES, Resource},
+    resource::{Kinds, NAMESPACES, PODS, Resource},
     rest::reply,
     status::Status,
 };
@@ -17,12 +17,12 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 
 /// Answers a request for one of the paths `api`, `apis`, `api/v1`, `apis/GROUP` and
 /// `apis/GROUP/VERSION`.
-pub(crate) fn answer(path: &str, accept: &str) -> Result<Response<Body>, Status> {
+pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response<Body>, Status> {
     let parts: Vec<&str> = path.split('/').collect();
     let aggregated = accept.split(',').any(wants_aggregated);
     match parts.as_slice() {
         ["api" | "apis"] if aggregated => {
-            let body = Body::from(aggregate(parts[0] == "api").to_string());
+            let body = Body::from(aggregate(kinds, parts[0] == "api").to_string());
             Ok(reply::response(200, AGGREGATED, body))
         }
         ["api"] => Ok(reply::json(
@@ -34,22 +34,22 @@ pub(crate) fn answer(path: &str, accept: &str) -> Result<Response<Body>, Status>
             &json!({
                 "kind": "APIGroupList",
                 "apiVersion": "v1",
-                "groups": groups().map(group).collect::<Value>(),
+                "groups": kinds.groups().into_iter().map(|name| group(kinds, name)).collect::<Value>(),
             }),
         )),
-        ["api", "v1"] => Ok(reply::json(200, &resources("", "v1"))),
+        ["api", "v1"] => Ok(reply::json(200, &resources(kinds, "", "v1"))),
         ["apis", name] => {
-            let name = groups()
-                .find(|group| group == name)
-                .ok_or_else(Status::no_such_path)?;
+            let groups = kinds.groups();
+            let name = groups.into_iter().find(|group| group == name);
+            let name = name.ok_or_else(Status::no_such_path)?;
             let mut answer = json!({ "kind": "APIGroup", "apiVersion": "v1" });
-            for (field, value) in group(name).as_object().into_iter().flatten() {
+            for (field, value) in group(kinds, name).as_object().into_iter().flatten() {
                 answer[field] = value.clone();
             }
             Ok(reply::json(200, &answer))
         }
-        ["apis", name, version] if served(name, version).next().is_some() => {
-            Ok(reply::json(200, &resources(name, version)))
+        ["apis", name, version] if kinds.served(name, version).next().is_some() => {
+            Ok(reply::json(200, &resources(kinds, name, version)))
         }
         _ => Err(Status::no_such_path()),
     }
@@ -89,34 +89,12 @@ fn wants_aggregated(range: &str) -> bool {
     has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList")
 }
 
-/// The named groups, each once.
-pub(crate) fn groups() -> impl Iterator<Item = &'static str> {
-    let mut seen = Vec::new();
-    ALL.iter()
-        .map(|resource| resource.group)
-        .filter(move |group| {
-            let new = !group.is_empty() && !seen.contains(group);
-            seen.push(*group);
-            new
-        })
-}
-
-/// The kinds of a group's version.
-pub(crate) fn served(group: &str, version: &str) -> impl Iterator<Item = &'static Resource> {
-    ALL.into_iter()
-        .filter(move |r| r.group == group && r.version == version)
-}
-
-fn version_of(group: &str) -> &'static str {
-    ALL.iter()
-        .find(|r| r.group == group)
-        .map_or("v1", |r| r.version)
-}
-
-fn group(name: &str) -> Value {
-    let version = version_of(name);
-    let entry = json!({ "groupVersion": format!("{name}/{version}"), "version": version });
-    json!({ "name": name, "versions": [entry], "preferredVersion": entry })
+fn group(kinds: &Kinds, name: &str) -> Value {
+    let versions = kinds.versions(name).into_iter();
+    let versions: Vec<Value> = versions
+        .map(|version| json!({ "groupVersion": format!("{name}/{version}"), "version": version }))
+        .collect();
+    json!({ "name": name, "versions": versions, "preferredVersion": versions[0] })
 }
 
 fn verbs(resource: &Resource) -> Value {
@@ -147,7 +125,7 @@ fn verbs(resource: &Resource) -> Value {
 
 fn subresources(resource: &Resource) -> Vec<(&'static str, Value)> {
     let mut list = Vec::new();
-    if resource.kind == "Pod" {
+    if resource == &PODS {
         list.push(("log", json!(["get"])));
     }
     if resource.status && !resource.read_only {
@@ -156,9 +134,9 @@ fn subresources(resource: &Resource) -> Vec<(&'static str, Value)> {
     list
 }
 
-fn resources(group: &str, version: &str) -> Value {
+fn resources(kinds: &Kinds, group: &str, version: &str) -> Value {
     let mut list = Vec::new();
-    for resource in served(group, version) {
+    for resource in kinds.served(group, version) {
         let mut entry = json!({
             "name": resource.plural,
             "singularName": resource.singular,
@@ -197,18 +175,20 @@ fn resources(group: &str, version: &str) -> Value {
 }
 
 /// All groups in one document: the core group, or the named ones.
-fn aggregate(core: bool) -> Value {
-    let names: Vec<&str> = if core { vec![""] } else { groups().collect() };
+fn aggregate(kinds: &Kinds, core: bool) -> Value {
+    let names: Vec<&str> = if core { vec![""] } else { kinds.groups() };
     let items = names.into_iter().map(|name| {
-        let version = version_of(name);
-        let resources = served(name, version).map(aggregated_resource);
-        json!({
-            "metadata": { "name": name, "creationTimestamp": null },
-            "versions": [{
+        let versions = kinds.versions(name).into_iter().map(|version| {
+            let resources = kinds.served(name, version).map(aggregated_resource);
+            json!({
                 "version": version,
                 "resources": resources.collect::<Value>(),
                 "freshness": "Current",
-            }],
+            })
+        });
+        json!({
+            "metadata": { "name": name, "creationTimestamp": null },
+            "versions": versions.collect::<Value>(),
         })
     });
     json!({

@@ -9,7 +9,7 @@ use tracing::warn;
 use crate::{
     api::{Api, DeleteOptions, Inner, Propagation, Subresource},
     metadata,
-    resource::{ALL, NAMESPACES, Resource, find_kind},
+    resource::{NAMESPACES, Resource},
     status::Status,
     store::{Change, Expect, Hint, Key, Object},
 };
@@ -75,7 +75,7 @@ async fn release(api: &Api, uid: &str) -> Result<(), Status> {
 /// Deletes an object when none of its owners is there. An owner in another namespace counts as
 /// absent, as does one whose name has been taken over by another object.
 async fn check_owners(api: &Api, key: &Key) -> Result<(), Status> {
-    let Some(resource) = resource_of(key) else {
+    let Some(resource) = resource_of(api, key) else {
         return Ok(());
     };
     let Some(object) = api.object(resource, &key.namespace, &key.name) else {
@@ -111,7 +111,8 @@ async fn check_owners(api: &Api, key: &Key) -> Result<(), Status> {
 
 fn is_absent(api: &Api, owner: &Value, namespace: &str) -> bool {
     let (version, kind) = (owner["apiVersion"].as_str(), owner["kind"].as_str());
-    let known = find_kind(version.unwrap_or_default(), kind.unwrap_or_default());
+    let kinds = api.kinds();
+    let known = kinds.find_kind(version.unwrap_or_default(), kind.unwrap_or_default());
     // An owner of a kind that is not served here can't be looked up: it is left alone.
     if known.is_none() {
         return false;
@@ -152,7 +153,7 @@ async fn forget_owners(
 
 /// An object waits for us: a namespace with content, or one that names its dependents' end.
 async fn end(api: &Api, key: &Key) -> Result<(), Status> {
-    let Some(resource) = resource_of(key) else {
+    let Some(resource) = resource_of(api, key) else {
         return Ok(());
     };
     let Some(object) = api.object(resource, &key.namespace, &key.name) else {
@@ -176,7 +177,7 @@ async fn end(api: &Api, key: &Key) -> Result<(), Status> {
 
 async fn end_namespace(api: &Api, namespace: &Object) -> Result<(), Status> {
     for key in api.store().read(|state| state.content(&namespace.key.name)) {
-        let Some(resource) = resource_of(&key) else {
+        let Some(resource) = resource_of(api, &key) else {
             continue;
         };
         let deleted = api
@@ -210,7 +211,7 @@ async fn end_namespace(api: &Api, namespace: &Object) -> Result<(), Status> {
 async fn orphan(api: &Api, resource: &'static Resource, owner: &Object) -> Result<(), Status> {
     let uid = metadata::uid(&owner.value).to_owned();
     for dependent in api.store().read(|state| state.dependents(&uid)) {
-        if let Some(kind) = resource_of(&dependent.key) {
+        if let Some(kind) = resource_of(api, &dependent.key) {
             forget_owners(api, kind, &dependent.key, std::slice::from_ref(&uid)).await?;
         }
     }
@@ -225,7 +226,7 @@ async fn delete_dependents(
     let uid = metadata::uid(&owner.value);
     let mut blocked = false;
     for dependent in api.store().read(|state| state.dependents(uid)) {
-        let Some(kind) = resource_of(&dependent.key) else {
+        let Some(kind) = resource_of(api, &dependent.key) else {
             continue;
         };
         let (namespace, name) = (&dependent.key.namespace, &dependent.key.name);
@@ -269,6 +270,6 @@ async fn remove_finalizer(
     Ok(())
 }
 
-fn resource_of(key: &Key) -> Option<&'static Resource> {
-    ALL.iter().copied().find(|r| r.storage == key.storage)
+fn resource_of(api: &Api, key: &Key) -> Option<&'static Resource> {
+    api.kinds().of_storage(key.storage)
 }

@@ -3,25 +3,33 @@
 //!
 //! [`Api`] is the API below HTTP, [`service`] the same over HTTP requests without a socket.
 
+pub mod address;
 mod api;
 mod browser_auth;
+pub mod cron;
+mod custom;
 mod default;
 mod discovery;
+pub mod event;
 mod event_view;
 mod garbage;
+mod go;
 mod host_check;
 mod json_path;
 mod kubeconfig;
 mod listener;
 mod metadata;
 mod openapi;
+mod ownership;
 mod patch;
 mod private_file;
+pub mod quantity;
 pub mod resource;
 mod rest;
 mod schema;
 mod selector;
 mod status;
+pub mod storage_class;
 mod store;
 mod table;
 mod tls;

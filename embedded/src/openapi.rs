@@ -6,11 +6,11 @@ use http::Response;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    discovery::{groups, served, version_text},
+    discovery::version_text,
     patch,
-    resource::{ALL, Resource},
+    resource::{Kinds, Resource},
     rest::reply,
-    schema::{REFERENCE_PREFIX, Schemas, builtin_definitions, builtin_name},
+    schema::{REFERENCE_PREFIX, builtin_definitions, builtin_name},
     status::Status,
 };
 
@@ -18,23 +18,23 @@ const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
 /// Answers with the index (empty path), or with the document of `api/v1` or
 /// `apis/GROUP/VERSION`.
-pub(crate) fn answer(schemas: &Schemas, path: &str) -> Result<Response<Body>, Status> {
+pub(crate) fn answer(kinds: &Kinds, path: &str) -> Result<Response<Body>, Status> {
     let parts: Vec<&str> = path.split('/').collect();
     match parts.as_slice() {
-        [""] => Ok(reply::json(200, &index())),
-        ["api", "v1"] => Ok(reply::json(200, &document(schemas, "", "v1"))),
-        ["apis", group, version] if served(group, version).next().is_some() => {
-            Ok(reply::json(200, &document(schemas, group, version)))
+        [""] => Ok(reply::json(200, &index(kinds))),
+        ["api", "v1"] => Ok(reply::json(200, &document(kinds, "", "v1"))),
+        ["apis", group, version] if kinds.served(group, version).next().is_some() => {
+            Ok(reply::json(200, &document(kinds, group, version)))
         }
         _ => Err(Status::no_such_path()),
     }
 }
 
-fn index() -> Value {
+fn index(kinds: &Kinds) -> Value {
     let mut paths = Map::new();
-    let versions = groups().filter_map(|group| {
-        let version = ALL.iter().find(|r| r.group == group)?.version;
-        Some(format!("apis/{group}/{version}"))
+    let versions = kinds.groups().into_iter().flat_map(|group| {
+        let versions = kinds.versions(group).into_iter();
+        versions.map(move |version| format!("apis/{group}/{version}"))
     });
     for path in std::iter::once("api/v1".to_owned()).chain(versions) {
         // The hash lets clients keep a document until the program changes.
@@ -44,14 +44,13 @@ fn index() -> Value {
     json!({ "paths": paths })
 }
 
-fn document(schemas: &Schemas, group: &str, version: &str) -> Value {
+fn document(kinds: &Kinds, group: &str, version: &str) -> Value {
     let mut components = builtin_definitions(Some(group));
-    annotate_lists(&mut components);
     let mut paths = Map::new();
-    for resource in served(group, version) {
+    for resource in kinds.served(group, version) {
         let name = component(resource);
-        if let Some(version) = schemas.version(resource) {
-            components.insert(name.clone(), custom_schema(version));
+        if let Some(custom) = kinds.custom(resource) {
+            components.insert(name.clone(), custom_schema(&custom.version));
         }
         if let Some(schema) = components.get_mut(&name) {
             schema["x-kubernetes-group-version-kind"] = json!([gvk(resource)]);
@@ -99,24 +98,6 @@ fn custom_schema(version: &Value) -> Value {
         "allOf": [{ "$ref": format!("{REFERENCE_PREFIX}{OBJECT_META}") }],
     });
     schema
-}
-
-/// Says how clients merge lists.
-fn annotate_lists(components: &mut Map<String, Value>) {
-    for (name, schema) in components {
-        let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
-        for (field, property) in properties.into_iter().flatten() {
-            if property["type"] != "array" {
-                continue;
-            }
-            if let Some(key) = patch::merge_key(name, field) {
-                property["x-kubernetes-patch-strategy"] = json!("merge");
-                if !key.is_empty() {
-                    property["x-kubernetes-patch-merge-key"] = json!(key);
-                }
-            }
-        }
-    }
 }
 
 fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, component: &str) {

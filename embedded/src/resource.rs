@@ -1,8 +1,10 @@
 //! The kinds that are served.
 
 mod builtin;
+pub(crate) mod intern;
+mod kinds;
 
-pub use self::builtin::*;
+pub use self::{builtin::*, kinds::Kinds};
 
 /// A kind that is served.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,37 +74,11 @@ impl Resource {
         self.custom
             || matches!(
                 self.group,
-                "apps" | "batch" | "apiextensions.k8s.io" | "scheduling.k8s.io"
+                "apps"
+                    | "batch"
+                    | "apiextensions.k8s.io"
+                    | "scheduling.k8s.io"
+                    | "discovery.k8s.io"
             )
-    }
-}
-
-/// The kind at a path.
-pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
-    ALL.iter()
-        .copied()
-        .find(|r| r.group == group && r.version == version && r.plural == plural)
-}
-
-/// The kind of an object.
-pub fn find_kind(api_version: &str, kind: &str) -> Option<&'static Resource> {
-    ALL.iter()
-        .copied()
-        .find(|r| r.kind == kind && r.api_version() == api_version)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{ALL, STORAGES, find_kind};
-
-    #[test]
-    fn every_kind_has_a_table_and_is_found_by_its_name() {
-        for resource in ALL {
-            assert!(STORAGES[resource.storage].starts_with(resource.plural));
-            assert_eq!(
-                find_kind(&resource.api_version(), resource.kind),
-                Some(resource)
-            );
-        }
     }
 }

@@ -1,12 +1,14 @@
 //! The API over HTTP: what a request asks for, and how the answer is written.
 
 mod accept;
-mod body;
+pub(crate) mod body;
 mod deletion;
 mod duplicate;
 mod field_validation;
 mod list_options;
 mod log;
+mod manager;
+mod patched;
 mod path;
 mod protobuf;
 mod query;
@@ -95,6 +97,7 @@ struct Call<'a> {
     /// Whether the request changes nothing.
     reads: bool,
     content_type: &'a str,
+    user_agent: &'a str,
     body: Bytes,
 }
 
@@ -133,7 +136,8 @@ where
     };
     let accept = text(header::ACCEPT);
     let query = Query::parse(&parts.uri)?;
-    match path::parse(parts.uri.path())? {
+    let kinds = api.kinds();
+    match path::parse(&kinds, parts.uri.path())? {
         Route::Resource(target) => {
             let body = collect(body).await?;
             let content_type = text(header::CONTENT_TYPE);
@@ -144,6 +148,7 @@ where
                 accept,
                 reads: parts.method == Method::GET,
                 content_type,
+                user_agent: text(header::USER_AGENT),
                 body,
             };
             dispatch(&parts.method, &call).await
@@ -159,12 +164,12 @@ where
             drop(other);
             Err(Status::method_not_allowed())
         }
-        Route::Discovery(path) => match discovery::answer(&path, accept) {
+        Route::Discovery(path) => match discovery::answer(&kinds, &path, accept) {
             // A group that is not known: what answers elsewhere knows no page for it.
             Err(_) if path.matches('/').count() == 1 && path.starts_with("apis/") => Ok(nowhere()),
             answer => answer,
         },
-        Route::OpenApi(path) => openapi::answer(api.schemas(), &path),
+        Route::OpenApi(path) => openapi::answer(&kinds, &path),
         Route::Version => Ok(reply::json(200, &discovery::version())),
         Route::Health => Ok(reply::text("ok")),
     }

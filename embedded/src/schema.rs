@@ -4,15 +4,15 @@
 //! the types of `k8s-openapi`; the latter are made when they are first asked for.
 
 mod builtin;
+mod lists;
 mod mistyped;
 mod path;
+pub(crate) mod place;
 mod prune;
+mod settle;
 mod validate;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value, json};
 
@@ -21,100 +21,44 @@ pub(crate) use self::builtin::{
 };
 use crate::resource::Resource;
 
-/// The schemas of all kinds.
-pub(crate) struct Schemas {
-    definitions: Vec<Value>,
-    custom: HashMap<&'static str, OnceLock<Schema>>,
-    builtin: OnceLock<Arc<Map<String, Value>>>,
-}
-
 /// The schema of one kind.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct Schema {
     root: Arc<Value>,
     definitions: Arc<Map<String, Value>>,
 }
 
-impl Schemas {
-    /// The schemas of all kinds.
-    pub(crate) fn new() -> Self {
-        let crds = diwan_api::crd::crds();
-        let definitions: Vec<Value> = crds
-            .iter()
-            .map(|crd| serde_json::to_value(crd).expect("a definition can be written as JSON"))
-            .collect();
-        let kinds = ["Experiment", "Suggestion", "Trial"];
-        let custom = kinds
-            .into_iter()
-            .map(|kind| (kind, OnceLock::new()))
-            .collect();
-        Self {
-            definitions,
-            custom,
-            builtin: OnceLock::new(),
-        }
-    }
+/// The schema of a built-in kind; `None` where none is known.
+pub(crate) fn builtin(resource: &Resource) -> Option<Schema> {
+    let name = builtin::name(resource)?;
+    let root = json!({ "$ref": format!("{REFERENCE_PREFIX}{name}") });
+    Some(Schema {
+        root: Arc::new(root),
+        definitions: BUILTIN.clone(),
+    })
+}
 
-    /// The custom resource definitions.
-    pub(crate) fn definitions(&self) -> &[Value] {
-        &self.definitions
-    }
-
-    /// The definition of a kind of ours, in the version that is served.
-    pub(crate) fn version(&self, resource: &Resource) -> Option<&Value> {
-        let of_kind = |crd: &&Value| crd["spec"]["names"]["kind"] == resource.kind;
-        let crd = self
-            .definitions
-            .iter()
-            .find(of_kind)
-            .filter(|_| resource.custom)?;
-        let versions = crd["spec"]["versions"].as_array()?;
-        versions
-            .iter()
-            .find(|version| version["name"] == resource.version)
-    }
-
-    /// The schema of a kind of ours.
-    pub(crate) fn custom(&self, resource: &Resource) -> Option<&Schema> {
-        let cell = self.custom.get(resource.kind).filter(|_| resource.custom)?;
-        let version = self.version(resource)?;
-        Some(cell.get_or_init(|| {
-            let mut root = version["schema"]["openAPIV3Schema"].clone();
-            // What every object has, which definitions leave out.
-            let reference = format!("{REFERENCE_PREFIX}{}", builtin::OBJECT_META);
-            root["properties"]["apiVersion"] = json!({ "type": "string" });
-            root["properties"]["kind"] = json!({ "type": "string" });
-            root["properties"]["metadata"] = json!({ "$ref": reference });
-            Schema {
-                root: Arc::new(root),
-                definitions: self.builtin().clone(),
-            }
-        }))
-    }
-
-    /// The schema of any kind; `None` where none is known.
-    pub(crate) fn of(&self, resource: &Resource) -> Option<Schema> {
-        if let Some(schema) = self.custom(resource) {
-            return Some(schema.clone());
-        }
-        let name = builtin::name(resource)?;
-        let root = json!({ "$ref": format!("{REFERENCE_PREFIX}{name}") });
-        Some(Schema {
-            root: Arc::new(root),
-            definitions: self.builtin().clone(),
-        })
-    }
-
-    fn builtin(&self) -> &Arc<Map<String, Value>> {
-        self.builtin.get_or_init(|| {
-            let mut definitions = builtin_definitions(None);
-            for definition in definitions.values_mut() {
-                forget_descriptions(definition);
-            }
-            Arc::new(definitions)
-        })
+/// The schema of a custom kind, from that in its definition.
+pub(crate) fn custom(schema: &Value) -> Schema {
+    let mut root = schema.clone();
+    // What every object has, which definitions leave out.
+    let reference = format!("{REFERENCE_PREFIX}{}", builtin::OBJECT_META);
+    root["properties"]["apiVersion"] = json!({ "type": "string" });
+    root["properties"]["kind"] = json!({ "type": "string" });
+    root["properties"]["metadata"] = json!({ "$ref": reference });
+    Schema {
+        root: Arc::new(root),
+        definitions: BUILTIN.clone(),
     }
 }
+
+static BUILTIN: LazyLock<Arc<Map<String, Value>>> = LazyLock::new(|| {
+    let mut definitions = builtin_definitions(None);
+    for definition in definitions.values_mut() {
+        forget_descriptions(definition);
+    }
+    Arc::new(definitions)
+});
 
 impl Schema {
     /// What a node stands for, once references are followed.

@@ -124,20 +124,6 @@ impl Status {
         Self::invalid_kind(&qualified, name, details, causes)
     }
 
-    /// What a patch makes of an object breaks rules.
-    pub(crate) fn invalid_patch(object: &Value, why: &str) -> Self {
-        let message = format!("Invalid value: {:?}: {why}", object.to_string());
-        let mut status = Self::new(
-            422,
-            "Invalid",
-            format!(" \"\" is invalid: patch: {message}"),
-        );
-        status.details = Some(Box::new(json!({
-            "causes": [{ "reason": "FieldValueInvalid", "message": message, "field": "patch" }],
-        })));
-        status
-    }
-
     fn invalid_because(resource: &Resource, name: &str, causes: Vec<Value>) -> Self {
         let mut details = named(resource, name);
         details.insert("kind".to_owned(), json!(resource.kind));
@@ -244,14 +230,6 @@ impl Status {
     pub fn method_not_allowed() -> Self {
         let text = "the server does not allow this method on the requested resource";
         let mut status = Self::new(405, "MethodNotAllowed", text);
-        status.details = Some(Box::new(json!({})));
-        status
-    }
-
-    /// The body is no patch of a form that is known here.
-    pub(crate) fn unsupported_patch() -> Self {
-        let text = "415: Unsupported Media Type";
-        let mut status = Self::new(415, "UnsupportedMediaType", text);
         status.details = Some(Box::new(json!({})));
         status
     }

@@ -5,6 +5,7 @@
 //! what can be seen is durable, and resource versions grow in the order of commits.
 
 mod database;
+mod signals;
 mod state;
 mod writer;
 
@@ -21,11 +22,11 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use serde_json::Value;
 use thiserror::Error;
-use tokio::sync::{mpsc as async_mpsc, oneshot, watch};
+use tokio::sync::{mpsc as async_mpsc, oneshot};
 
 pub(crate) use self::state::State;
-use self::{database::Database, writer::Writer};
-use crate::{metadata, resource::STORAGES, watch::Watcher};
+use self::{database::Database, signals::Signals, writer::Writer};
+use crate::{metadata, watch::Watcher};
 
 /// Where an object is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -161,7 +162,7 @@ pub enum OpenError {
 /// The objects of one data directory.
 pub(crate) struct Store {
     state: Arc<RwLock<State>>,
-    signals: Arc<Vec<watch::Sender<u64>>>,
+    signals: Arc<Signals>,
     queue: Option<mpsc::Sender<Operation>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -176,7 +177,7 @@ impl Store {
         let lock = lock(directory)?;
         let (database, state) = Database::open(directory)?;
         let state = Arc::new(RwLock::new(state));
-        let signals: Arc<Vec<_>> = Arc::new(STORAGES.iter().map(|_| watch::channel(0).0).collect());
+        let signals = Arc::new(Signals::default());
         let (hints, hinted) = async_mpsc::unbounded_channel();
         let mut writer = Writer {
             database,
@@ -236,12 +237,13 @@ impl Store {
 
     /// Changes of a table after a version.
     pub(crate) fn watch(&self, storage: usize, from: u64) -> Watcher {
-        Watcher::new(
-            self.state.clone(),
-            storage,
-            from,
-            self.signals[storage].subscribe(),
-        )
+        let signal = self.signals.of(storage).subscribe();
+        Watcher::new(self.state.clone(), storage, from, signal)
+    }
+
+    /// The version of the last change of a table in this process; 0 before there is any.
+    pub(crate) fn changed(&self, storage: usize) -> u64 {
+        *self.signals.of(storage).borrow()
     }
 }
 

@@ -6,7 +6,11 @@ mod cells;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::{json_path, metadata, resource::Resource, rest::partial, schema::Schemas};
+use crate::{
+    json_path, metadata,
+    resource::{Kinds, Resource},
+    rest::partial,
+};
 
 const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, \
     although some resources may allow a client to request the generation of an appropriate name \
@@ -59,15 +63,15 @@ pub(crate) struct Table {
 
 /// The table of some objects of a kind, as they are stored.
 pub(crate) fn of(
-    schemas: &Schemas,
+    kinds: &Kinds,
     resource: &'static Resource,
     objects: &[&Value],
     include: Include,
 ) -> Table {
     let now = Timestamp::now();
-    let printed = schemas
-        .version(resource)
-        .and_then(|version| version["additionalPrinterColumns"].as_array());
+    let printed = kinds
+        .custom(resource)
+        .and_then(|custom| custom.version["additionalPrinterColumns"].as_array());
     let columns = match printed {
         Some(printed) => custom_columns(printed),
         None => cells::columns(resource),

@@ -3,8 +3,12 @@
 pub(crate) mod advice;
 pub(crate) mod immutable;
 mod job;
+mod label_selector;
 mod meta;
 mod pod;
+mod service;
+mod storage;
+mod workload;
 
 use std::sync::LazyLock;
 
@@ -84,6 +88,14 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
     match resource.kind {
         "Pod" => pod::check(&object["spec"], "spec", &mut errors),
         "Job" => job::check(&object["spec"], &mut errors),
+        "Deployment" => workload::deployment(&object["spec"], &mut errors),
+        "ReplicaSet" => workload::replica_set(&object["spec"], &mut errors),
+        "StatefulSet" => workload::stateful_set(&object["spec"], &mut errors),
+        "CronJob" => workload::cron_job(&object["spec"], &mut errors),
+        "Service" => service::check(&object["spec"], &mut errors),
+        "PersistentVolumeClaim" => storage::claim(&object["spec"], &mut errors),
+        "PersistentVolume" => storage::volume(&object["spec"], &mut errors),
+        "StorageClass" => storage::class(object, &mut errors),
         "ConfigMap" => data_keys(object, &["data", "binaryData"], &mut errors),
         "Secret" => data_keys(object, &["data"], &mut errors),
         "Lease" => lease(&object["spec"], &mut errors),

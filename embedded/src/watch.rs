@@ -139,11 +139,12 @@ impl Watcher {
     pub(crate) fn take(&mut self) -> Result<Vec<Arc<Event>>, Expired> {
         self.signal.borrow_and_update();
         let state = self.state.read();
-        let history = state.history(self.storage);
-        let events = history.after(self.cursor).map_err(|oldest| Expired {
-            asked: self.cursor,
-            oldest,
-        })?;
+        let asked = self.cursor;
+        let after = |history: &History| history.after(asked);
+        let events = state
+            .history(self.storage)
+            .map_or_else(|| Ok(Vec::new()), after)
+            .map_err(|oldest| Expired { asked, oldest })?;
         self.cursor = self.cursor.max(state.version());
         Ok(events)
     }

@@ -3,14 +3,10 @@
 
 #![allow(clippy::print_stdout)] // it prints its figures
 
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use diwan_bench::up::Up;
 
 const RUNS: usize = 9;
 
@@ -18,13 +14,14 @@ fn main() -> anyhow::Result<()> {
     let diwan = std::env::current_exe()?.with_file_name("diwan");
     let folder = tempfile::tempdir()?;
     // The first start makes certificates and the database.
-    stop(start(&diwan, folder.path())?.0)?;
+    Up::start(folder.path())?.stop()?;
     let mut starts = Vec::new();
     let mut bare = Vec::new();
     for _ in 0..RUNS {
-        let (child, took) = start(&diwan, folder.path())?;
-        starts.push(took);
-        stop(child)?;
+        let begin = Instant::now();
+        let up = Up::start(folder.path())?;
+        starts.push(begin.elapsed());
+        up.stop()?;
         let begin = Instant::now();
         Command::new(&diwan)
             .arg("--version")
@@ -32,10 +29,10 @@ fn main() -> anyhow::Result<()> {
             .status()?;
         bare.push(begin.elapsed());
     }
-    let (child, _) = start(&diwan, folder.path())?;
+    let up = Up::start(folder.path())?;
     std::thread::sleep(Duration::from_secs(5));
-    let resident = resident_kib(child.id())?;
-    stop(child)?;
+    let resident = up.resident_kib()?;
+    up.stop()?;
     println!(
         "diwan up until it serves, warm: {} (bare, --version: {})",
         show(starts),
@@ -46,42 +43,6 @@ fn main() -> anyhow::Result<()> {
         resident as f64 / 1024.0
     );
     Ok(())
-}
-
-fn start(diwan: &Path, data: &Path) -> anyhow::Result<(Child, Duration)> {
-    let begin = Instant::now();
-    let mut child = Command::new(diwan)
-        .args(["up", "--data"])
-        .arg(data)
-        .stdout(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("can't start {}", diwan.display()))?;
-    let output = child.stdout.take().context("stdout is piped")?;
-    for line in BufReader::new(output).lines() {
-        if line?.starts_with("export KUBECONFIG=") {
-            return Ok((child, begin.elapsed()));
-        }
-    }
-    anyhow::bail!("diwan up ended before it served")
-}
-
-fn stop(mut child: Child) -> anyhow::Result<()> {
-    kill(Pid::from_raw(i32::try_from(child.id())?), Signal::SIGINT)?;
-    child.wait()?;
-    Ok(())
-}
-
-fn resident_kib(pid: u32) -> anyhow::Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .context("VmRSS")?;
-    Ok(line
-        .split_whitespace()
-        .nth(1)
-        .context("VmRSS has a value")?
-        .parse()?)
 }
 
 fn show(mut times: Vec<Duration>) -> String {

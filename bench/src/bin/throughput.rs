@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, ensure};
 use clap::Parser;
+use diwan_bench::experiment::no_op;
 use serde_json::Value;
 
 /// Measures no-op trials per second through the whole path.
@@ -34,7 +35,7 @@ fn main() -> anyhow::Result<()> {
     let diwan = std::env::current_exe()?.with_file_name("diwan");
     let folder = tempfile::tempdir()?;
     let file = folder.path().join("experiment.yaml");
-    std::fs::write(&file, experiment(trials, parallel, &algorithm))?;
+    std::fs::write(&file, no_op(trials, parallel, &algorithm))?;
     let begin = Instant::now();
     let output = Command::new(&diwan)
         .args(["run", "--output", "json"])
@@ -53,37 +54,4 @@ fn main() -> anyhow::Result<()> {
     let rate = f64::from(trials) / took;
     println!("{trials} no-op trials, {parallel} at a time: {took:.2} s, {rate:.0} trials/s");
     Ok(())
-}
-
-fn experiment(trials: u32, parallel: u32, algorithm: &str) -> String {
-    format!(
-        "\
-apiVersion: kubeflow.org/v1beta1
-kind: Experiment
-metadata: {{name: no-op}}
-spec:
-  objective: {{type: minimize, objectiveMetricName: loss}}
-  algorithm: {{algorithmName: {algorithm}}}
-  parallelTrialCount: {parallel}
-  maxTrialCount: {trials}
-  parameters:
-  - name: x
-    parameterType: double
-    feasibleSpace: {{min: \"0\", max: \"1\"}}
-  trialTemplate:
-    primaryContainerName: main
-    trialParameters: [{{name: x, reference: x}}]
-    trialSpec:
-      apiVersion: batch/v1
-      kind: Job
-      spec:
-        template:
-          spec:
-            restartPolicy: Never
-            containers:
-            - name: main
-              image: none
-              command: [/bin/echo, \"loss=${{trialParameters.x}}\"]
-"
-    )
 }

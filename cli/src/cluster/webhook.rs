@@ -29,11 +29,11 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::algorithms::Collectors;
 use super::authority::Certificate;
 use super::conversion::{self, ConfigMapText};
 use super::entry_points::EntryPoints;
 use super::owners::Owners;
+use crate::katib_config::Collectors;
 use crate::port::rules::Rules;
 
 /// Where the webhooks answer.

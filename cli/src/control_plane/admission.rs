@@ -9,9 +9,14 @@ use diwan_controller::admission::experiment::mutate_experiment;
 use diwan_controller::admission::pod::mutate_pod;
 use diwan_controller::admission::trial::{validate_suggestion, validate_trial};
 use diwan_embedded::{Admission, Api, Operation, Resource, Status, resource};
+use diwan_suggestion::config::CONFIG_MAP_KEY;
 use serde_json::Value;
 
+use crate::katib_config::{self, Configured};
 use crate::port::rules::Rules;
+
+/// Where Katib's own objects are.
+pub(super) const CORE_NAMESPACE: &str = "kubeflow";
 
 /// Looks at experiments, suggestions, trials and pods before they are stored.
 pub(super) struct Admitter {
@@ -19,6 +24,8 @@ pub(super) struct Admitter {
     pub(super) api: Api,
     /// What is asked of experiments.
     pub(super) rules: Rules,
+    /// Takes in `katib-config`.
+    pub(super) configured: Configured,
 }
 
 #[async_trait]
@@ -33,6 +40,8 @@ impl Admission for Admitter {
         let creating = operation == Operation::Create;
         let checked = match resource.kind {
             "Experiment" => {
+                // The file that brought the experiment may have brought its algorithm just before.
+                self.read_configuration();
                 let template = self.template(new);
                 let template = template.as_deref();
                 let template = template.map_or(TemplateText::Missing, TemplateText::Known);
@@ -52,6 +61,15 @@ impl Admission for Admitter {
 }
 
 impl Admitter {
+    /// Takes in what `katib-config` says now.
+    pub(super) fn read_configuration(&self) {
+        let map = self
+            .api
+            .get(&resource::CONFIG_MAPS, CORE_NAMESPACE, katib_config::NAME);
+        let text = map.as_ref().map(|map| &map["data"][CONFIG_MAP_KEY]);
+        self.configured.take(text.and_then(Value::as_str));
+    }
+
     /// The text that `spec.trialTemplate.configMap` refers to, if the experiment may use it.
     fn template(&self, experiment: &Value) -> Option<String> {
         let source = experiment.pointer("/spec/trialTemplate/configMap")?;

@@ -7,16 +7,18 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use diwan_db_manager::TrialTokens;
 use diwan_embedded::{Api, Options};
-use diwan_suggestion::{EarlyStoppers, Suggesters, parse_katib_config};
+use diwan_suggestion::{EarlyStoppers, Suggesters};
 use kube::Client;
 
 use super::admission::Admitter;
+use crate::katib_config::{Collectors, ConfigFile, Configured, Place};
 use crate::port::rules::Rules;
 
 /// What is made before the parts that depend on each other are started.
 pub(super) struct Base {
     pub(super) api: Api,
     pub(super) client: Client,
+    pub(super) configured: Configured,
     pub(super) suggesters: Arc<Suggesters>,
     pub(super) early_stoppers: Arc<EarlyStoppers>,
     pub(super) tokens: Arc<TrialTokens>,
@@ -25,45 +27,36 @@ pub(super) struct Base {
 impl Base {
     /// Opens the API on a folder, with admission in place.
     pub(super) fn open(data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
-        let (suggesters, early_stoppers) = algorithms(config)?;
-        let suggesters = Arc::new(suggesters);
-        let early_stoppers = Arc::new(early_stoppers);
+        let file = config
+            .map(ConfigFile::read)
+            .transpose()?
+            .unwrap_or_default();
+        let rules = Rules {
+            suggesters: Arc::default(),
+            early_stoppers: Arc::default(),
+        };
         let api = Api::open(Options::new(data))?;
         let tokens = TrialTokens::open(&data.join("trial-tokens.key"));
         let tokens = Arc::new(tokens.context("can't prepare the tokens of trials")?);
+        let collectors = Collectors::default();
+        let configured = Configured::new(Place::Machine, file, rules.clone(), collectors);
         let admitter = Admitter {
             api: api.clone(),
-            rules: Rules {
-                suggesters: Arc::clone(&suggesters),
-                early_stoppers: Arc::clone(&early_stoppers),
-            },
+            rules: rules.clone(),
+            configured: configured.clone(),
         };
+        admitter.read_configuration();
         api.set_admission(Arc::new(admitter));
         let client = Client::new(diwan_embedded::service(api.clone()), "default");
         Ok(Self {
             api,
             client,
-            suggesters,
-            early_stoppers,
+            configured,
+            suggesters: rules.suggesters,
+            early_stoppers: rules.early_stoppers,
             tokens,
         })
     }
-}
-
-/// The built-in algorithms and those of a KatibConfig file.
-fn algorithms(config: Option<&Path>) -> anyhow::Result<(Suggesters, EarlyStoppers)> {
-    let Some(file) = config else {
-        return Ok(Default::default());
-    };
-    let describe = || format!("can't use the configuration {}", file.display());
-    let text = std::fs::read_to_string(file).with_context(describe)?;
-    let config = parse_katib_config(&text).with_context(describe)?;
-    let folder = std::path::absolute(file).with_context(describe)?;
-    let folder = folder.parent().unwrap_or(Path::new("/"));
-    Ok((
-        Suggesters::new(config.suggestions, folder),
-        EarlyStoppers::new(config.early_stoppings, folder),
-    ))
 }
 
 /// An API without anything that runs: enough to ask whether objects would be accepted.

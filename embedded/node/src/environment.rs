@@ -5,6 +5,7 @@ use k8s_openapi::api::core::v1::{Container, EnvFromSource, EnvVar, EnvVarSource}
 use crate::expand::expand;
 use crate::pod::Pod;
 use crate::refusal::Refusal;
+use crate::service;
 use crate::source::{self, Entries, Lookup};
 
 /// Names and values in the order in which they were set; a later one replaces an earlier one.
@@ -54,6 +55,14 @@ pub(crate) fn environment(
             .cloned()
             .collect(),
     );
+    if pod.spec.enable_service_links != Some(false) {
+        for service in lookup.services() {
+            for (name, value) in service::variables(&service) {
+                known.set(&name, &value);
+                result.set(name, value);
+            }
+        }
+    }
     for source in container.env_from.iter().flatten() {
         for (name, value) in all_of(source, lookup)? {
             known.set(&name, &value);

@@ -7,7 +7,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diwan_embedded::resource::{CONFIG_MAPS, PODS, SECRETS};
+use diwan_embedded::resource::{CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PODS, SECRETS};
 use diwan_embedded::{Api, PodLogs, Status, WatchEvent};
 use futures::StreamExt as _;
 use jiff::Timestamp;
@@ -60,6 +60,7 @@ pub struct Node {
     shared: Arc<Shared>,
     requests: mpsc::UnboundedSender<(Duration, oneshot::Sender<()>)>,
     worker: JoinHandle<()>,
+    names: JoinHandle<()>,
 }
 
 impl Node {
@@ -69,7 +70,7 @@ impl Node {
     /// The data folder cannot be used or the API refuses the Node object.
     pub async fn start(api: Api, options: NodeOptions) -> Result<Self, StartError> {
         let capacity = registration::capacity();
-        let settings = Settings::new(&options, capacity)?;
+        let settings = Settings::new(api.clone(), &options, capacity)?;
         let changes = Changes::new()?;
         registration::register(&api, &options.node_name, capacity, options.max_pods).await?;
         let live = Mutex::default();
@@ -80,6 +81,7 @@ impl Node {
             changes,
             live,
         });
+        let names = tokio::spawn(Arc::clone(&shared.settings.hosts).follow());
         shared.api.set_logs(Arc::new(Logs::new(&shared)));
         let (requests, inbox) = mpsc::unbounded_channel();
         let ledger = Ledger::new(capacity, options.max_pods);
@@ -89,6 +91,7 @@ impl Node {
             shared,
             requests,
             worker,
+            names,
         })
     }
 
@@ -117,6 +120,7 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         self.worker.abort();
+        self.names.abort();
     }
 }
 
@@ -136,7 +140,7 @@ enum State {
     Running {
         stop: watch::Sender<Stop>,
         place: Place,
-        /// How many ConfigMaps and Secrets had come or changed when it began.
+        /// How many ConfigMaps, Secrets and claims had come or changed when it began.
         sources: u64,
     },
 }
@@ -156,7 +160,7 @@ struct Worker {
     queues: Queues,
     /// The runs of pods; each returns the pod's unique identifier and what came of it.
     runs: JoinSet<(String, Outcome)>,
-    /// How many ConfigMaps and Secrets have come or changed.
+    /// How many ConfigMaps, Secrets and claims have come or changed.
     sources: u64,
     stopping: bool,
 }
@@ -177,7 +181,7 @@ impl Worker {
     /// Works until the node is stopped.
     async fn work(mut self, mut inbox: mpsc::UnboundedReceiver<(Duration, oneshot::Sender<()>)>) {
         let api = self.shared.api.clone();
-        let sources = [&CONFIG_MAPS, &SECRETS].map(|kind| {
+        let sources = [&CONFIG_MAPS, &SECRETS, &PERSISTENT_VOLUME_CLAIMS].map(|kind| {
             let (_, version) = api.list(kind, None);
             api.watch(kind, None, version).boxed()
         });
@@ -470,7 +474,7 @@ impl Worker {
         }
     }
 
-    /// A ConfigMap or Secret is new or has changed: pods that wait for one are tried again.
+    /// A ConfigMap, Secret or claim is new or has changed: pods that wait for one are tried again.
     fn source_changed(&mut self, event: &WatchEvent) {
         let (WatchEvent::Added(object) | WatchEvent::Modified(object)) = event else {
             return;

@@ -1,7 +1,9 @@
 //! A pod as the node sees it.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use diwan_embedded::address;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -71,6 +73,15 @@ impl Pod {
             "memory" => Some(self.capacity.memory as f64),
             "ephemeral-storage" => Some(0.0),
             _ => None,
+        }
+    }
+
+    /// The address that is its own; the machine's when it asks for that.
+    pub(crate) fn address(&self) -> Ipv4Addr {
+        if self.spec.host_network == Some(true) {
+            Ipv4Addr::LOCALHOST
+        } else {
+            address::of_pod(&self.uid)
         }
     }
 

@@ -270,7 +270,9 @@ fn image_mounts(settings: &Settings, container: &Container) -> Result<Vec<Mount>
 
 /// Adds the service account and the names of services, unless the pod puts something there.
 fn own_mounts(pod: &Pod, settings: &Settings, mounts: &mut Vec<Mount>) -> Result<(), Refusal> {
-    let mut own = vec![(settings.hosts.clone(), PathBuf::from(HOSTS))];
+    let hosts = settings.hosts.file(&pod.namespace);
+    let hosts = hosts.map_err(|e| Refusal::Broken(format!("cannot write the names: {e}")))?;
+    let mut own = vec![(hosts, PathBuf::from(HOSTS))];
     if pod.spec.automount_service_account_token != Some(false) {
         let account = settings
             .account(&pod.namespace)

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use diwan_embedded::resource::{CONFIG_MAPS, PODS, SECRETS};
+use diwan_embedded::resource::{
+    CONFIG_MAPS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS, SECRETS, SERVICES,
+};
 use diwan_embedded::{Api, DeleteOptions, Subresource};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -234,6 +236,16 @@ impl Lookup for InNamespace<'_> {
     }
     fn secret(&self, name: &str) -> Option<Arc<Value>> {
         self.api.get(&SECRETS, self.namespace, name)
+    }
+    fn claim(&self, name: &str) -> Option<Arc<Value>> {
+        self.api
+            .get(&PERSISTENT_VOLUME_CLAIMS, self.namespace, name)
+    }
+    fn services(&self) -> Vec<Arc<Value>> {
+        self.api.list(&SERVICES, Some(self.namespace)).0
+    }
+    fn volume(&self, name: &str) -> Option<Arc<Value>> {
+        self.api.get(&PERSISTENT_VOLUMES, "", name)
     }
 }
 

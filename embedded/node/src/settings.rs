@@ -8,10 +8,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use diwan_embedded::Api;
 use parking_lot::Mutex;
 
 use crate::environment::Environment;
 use crate::holder::{self, Isolation};
+use crate::hosts::Hosts;
 use crate::options::{NodeOptions, TokenProvider};
 use crate::schedule::Resources;
 use crate::spares::Spares;
@@ -40,8 +42,8 @@ pub(crate) struct Settings {
     pub(crate) images: Vec<(String, PathBuf)>,
     /// Where containers start that name no working directory.
     pub(crate) working_directory: PathBuf,
-    /// The file that containers see as `/etc/hosts`.
-    pub(crate) hosts: PathBuf,
+    /// The files that containers see as `/etc/hosts`.
+    pub(crate) hosts: Arc<Hosts>,
     pods: PathBuf,
     logs: PathBuf,
     /// Folders of pods that ended.
@@ -58,7 +60,7 @@ impl Settings {
     ///
     /// # Errors
     /// The data folder cannot be written.
-    pub(crate) fn new(options: &NodeOptions, capacity: Resources) -> io::Result<Self> {
+    pub(crate) fn new(api: Api, options: &NodeOptions, capacity: Resources) -> io::Result<Self> {
         let data =
             fs::create_dir_all(&options.data_dir).and_then(|()| options.data_dir.canonicalize())?;
         let node = data.join("node");
@@ -72,8 +74,7 @@ impl Settings {
         }
         let entrypoint = holder::install(&data.join("bin"))?;
         let (isolation, no_isolation) = holder::probe(&entrypoint, &stage)?;
-        let hosts = node.join("hosts");
-        fs::write(&hosts, hosts_file(&options.service_hosts))?;
+        let hosts = Hosts::new(api, node.join("hosts"), hosts_file(&options.service_hosts))?;
         Ok(Self {
             node_name: options.node_name.clone(),
             capacity,
@@ -84,7 +85,7 @@ impl Settings {
             environment: environment(options),
             images: options.images.clone(),
             working_directory: options.working_directory.clone(),
-            hosts,
+            hosts: Arc::new(hosts),
             pods,
             spares: Spares::new(node.join("spare"))?,
             logs,

@@ -21,6 +21,12 @@ pub(crate) trait Lookup {
     fn config_map(&self, name: &str) -> Option<Arc<Value>>;
     /// The Secret of that name.
     fn secret(&self, name: &str) -> Option<Arc<Value>>;
+    /// The PersistentVolumeClaim of that name.
+    fn claim(&self, name: &str) -> Option<Arc<Value>>;
+    /// The services of the namespace.
+    fn services(&self) -> Vec<Arc<Value>>;
+    /// The PersistentVolume of that name, which is in no namespace.
+    fn volume(&self, name: &str) -> Option<Arc<Value>>;
 }
 
 /// Returns the entries of a ConfigMap; an optional one that is missing has none.
@@ -106,7 +112,8 @@ pub(crate) fn field(pod: &Pod, path: &str) -> Result<String, Refusal> {
             .service_account_name
             .clone()
             .unwrap_or_else(|| "default".into()),
-        "status.hostIP" | "status.hostIPs" | "status.podIP" | "status.podIPs" => "127.0.0.1".into(),
+        "status.hostIP" | "status.hostIPs" => "127.0.0.1".into(),
+        "status.podIP" | "status.podIPs" => pod.address().to_string(),
         _ => return Err(Refusal::Broken(format!("field {path:?} is not supported"))),
     })
 }

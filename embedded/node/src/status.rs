@@ -47,8 +47,9 @@ impl Observed<'_> {
         status.insert("conditions".into(), self.conditions(phase));
         status.insert("hostIP".into(), json!("127.0.0.1"));
         status.insert("hostIPs".into(), json!([{ "ip": "127.0.0.1" }]));
-        status.insert("podIP".into(), json!("127.0.0.1"));
-        status.insert("podIPs".into(), json!([{ "ip": "127.0.0.1" }]));
+        let address = self.pod.address();
+        status.insert("podIP".into(), json!(address));
+        status.insert("podIPs".into(), json!([{ "ip": address }]));
         status.insert(
             "startTime".into(),
             start.unwrap_or_else(|| time(self.started())),

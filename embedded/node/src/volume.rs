@@ -9,6 +9,7 @@ use k8s_openapi::api::core::v1::{
     DownwardAPIVolumeFile, HostPathVolumeSource, KeyToPath, Volume, VolumeProjection,
 };
 
+use crate::claim;
 use crate::pod::Pod;
 use crate::refusal::Refusal;
 use crate::source::{self, Entries, Lookup};
@@ -76,10 +77,8 @@ pub(crate) fn make(
             files.extend(project(projection, from.default_mode, pod, lookup, token)?);
         }
         files
-    } else if volume.persistent_volume_claim.is_some() {
-        let message =
-            "persistentVolumeClaim is not supported on this machine; use hostPath or emptyDir";
-        return Err(Refusal::Broken(message.into()));
+    } else if let Some(from) = &volume.persistent_volume_claim {
+        return claim::ready(from, &folder, lookup);
     } else {
         return Err(Refusal::Broken(
             "this kind of volume is not supported on this machine".into(),

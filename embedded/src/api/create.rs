@@ -8,9 +8,11 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation, identify};
 use crate::{
-    default, metadata,
+    address, default, metadata,
+    ownership::{self, Writer},
     resource::{NAMESPACES, Resource, SERVICE_ACCOUNTS},
     status::Status,
+    storage_class,
     store::{Change, Expect, Key, Object, Outcome},
     validate,
 };
@@ -32,7 +34,7 @@ impl Api {
         object: Value,
     ) -> Result<Arc<Value>, Status> {
         Ok(self
-            .create_object(resource, namespace, object, false)
+            .create_object(resource, namespace, object, &self.writer(), false)
             .await?
             .value
             .clone())
@@ -43,6 +45,7 @@ impl Api {
         resource: &'static Resource,
         namespace: &str,
         mut object: Value,
+        writer: &Writer,
         dry_run: bool,
     ) -> Result<Arc<Object>, Status> {
         prepare(resource, namespace, &mut object)?;
@@ -56,7 +59,13 @@ impl Api {
             metadata::set(&mut object, "name", name);
         }
         self.require_namespace(namespace)?;
+        let made = ownership::made(resource, &object);
         default::apply(resource, &mut object);
+        self.track(resource, None, &mut object, writer);
+        ownership::disown(&mut object, &made);
+        default::storage::protect(resource.kind, &mut object);
+        storage_class::choose(self, resource, &mut object);
+        address::assign(self, resource, &mut object)?;
         let checked = self.check(resource, &object, None);
         let admitted = self
             .admit(Operation::Create, resource, &mut object, None)
@@ -141,8 +150,8 @@ impl Api {
         old: Option<&Value>,
     ) -> Result<(), Status> {
         let mut causes = validate::metadata(resource, object);
-        match self.schemas().custom(resource) {
-            Some(schema) => causes.extend(schema.validate(object, old)),
+        match self.kinds().custom(resource) {
+            Some(custom) => causes.extend(custom.schema().validate(object, old)),
             None => causes.extend(validate::builtin(resource, object)),
         }
         if causes.is_empty() {
@@ -190,7 +199,6 @@ fn prepare(resource: &'static Resource, namespace: &str, object: &mut Value) -> 
         "selfLink",
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
-        "managedFields",
         "namespace",
     ] {
         metadata::unset(object, field);

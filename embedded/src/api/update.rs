@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use diwan_api::FieldError;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Api, Operation};
 use crate::{
-    default, metadata,
+    address, default, event_view, metadata,
+    ownership::{self, Writer, same_but_times},
     resource::Resource,
     status::Status,
     store::{Change, Expect, Object, Outcome},
@@ -21,6 +23,16 @@ pub enum Subresource {
     None,
     /// Only the status.
     Status,
+}
+
+impl Subresource {
+    /// The name in paths; empty for whole objects.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Status => "status",
+        }
+    }
 }
 
 /// What a change starts from.
@@ -45,14 +57,22 @@ impl Api {
         mut change: impl FnMut(&mut Value) -> bool + Send,
     ) -> Result<Option<Arc<Value>>, Status> {
         let result = self
-            .update_object(resource, namespace, name, subresource, false, |current| {
-                let mut new = current.clone();
-                if !change(&mut new) {
-                    return Ok(Revision::Unchanged);
-                }
-                metadata::unset(&mut new, "resourceVersion");
-                Ok(Revision::Replace(new))
-            })
+            .update_object(
+                resource,
+                namespace,
+                name,
+                subresource,
+                &self.writer().of(subresource.name()),
+                false,
+                |current| {
+                    let mut new = current.clone();
+                    if !change(&mut new) {
+                        return Ok(Revision::Unchanged);
+                    }
+                    metadata::unset(&mut new, "resourceVersion");
+                    Ok(Revision::Replace(new))
+                },
+            )
             .await;
         match result {
             Ok(object) => Ok(Some(object.value.clone())),
@@ -69,6 +89,7 @@ impl Api {
         namespace: &str,
         name: &str,
         subresource: Subresource,
+        writer: &Writer,
         dry_run: bool,
         mut revise: impl FnMut(&Value) -> Result<Revision, Status> + Send,
     ) -> Result<Arc<Object>, Status> {
@@ -91,10 +112,13 @@ impl Api {
             check_identity(resource, &current.value, &new)?;
             check_end(resource, &current.value, &new)?;
             merge(resource, subresource, &current.value, &mut new);
+            address::keep(resource, &current.value, &mut new);
             default::apply(resource, &mut new);
+            address::assign(self, resource, &mut new)?;
             if new == *current.value {
                 return Ok(current);
             }
+            self.track(resource, Some(&current.value), &mut new, writer);
             let checked = self.check_update(resource, subresource, &current.value, &new);
             if subresource == Subresource::Status {
                 checked?;
@@ -103,7 +127,7 @@ impl Api {
                 let admitted = self.admit(Operation::Update, resource, &mut new, old).await;
                 Status::both(resource, name, checked, admitted)?;
                 // Admission may have put back what the request left out.
-                if new == *current.value {
+                if same_but_times(&current.value, &new) {
                     return Ok(current);
                 }
             }
@@ -142,6 +166,30 @@ impl Api {
                 _ if wanted.is_empty() => {}
                 _ => return Err(Status::conflict(resource, name)),
             }
+        }
+    }
+
+    /// Records who owns what of an object that is about to be stored.
+    pub(super) fn track(
+        &self,
+        resource: &'static Resource,
+        old: Option<&Value>,
+        new: &mut Value,
+        writer: &Writer,
+    ) {
+        let Some(schema) = self.kinds().schema(resource).filter(|_| !writer.applies) else {
+            return;
+        };
+        let now = Timestamp::now();
+        if !event_view::is_view(resource) {
+            return ownership::track(&schema, resource, old, new, writer, now);
+        }
+        let old = old.map(|old| event_view::from_stored(resource, old));
+        let mut view = event_view::from_stored(resource, new).into_owned();
+        ownership::track(&schema, resource, old.as_deref(), &mut view, writer, now);
+        match view["metadata"]["managedFields"].take() {
+            Value::Null => metadata::unset(new, "managedFields"),
+            owners => metadata::set(new, "managedFields", owners),
         }
     }
 

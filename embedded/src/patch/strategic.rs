@@ -1,222 +1,181 @@
 //! Strategic merge patches: merges that know which lists have keys, and directives.
 
+mod directive;
+mod order;
+
 use serde_json::{Map, Value};
 
-use super::list_key::{self, ListKey};
+use self::directive::{DELETE_ITEMS, DIRECTIVE, RETAIN_KEYS};
+use crate::{go, schema::place::Place, status::Status};
 
-const DIRECTIVE: &str = "$patch";
-const DELETE_ITEMS: &str = "$deleteFromPrimitiveList/";
-const SET_ORDER: &str = "$setElementOrder/";
-const RETAIN_KEYS: &str = "$retainKeys";
+type Spot<'a> = Option<Place<'a>>;
 
-/// Merges a patch into an object. The error says which directive makes no sense.
-pub(super) fn merge(object: &mut Value, patch: &Value) -> Result<(), String> {
-    let Some(changes) = patch.as_object() else {
+/// Merges a patch into an object whose place the schema describes.
+pub(super) fn merge(place: Spot<'_>, object: &mut Value, patch: &Value) -> Result<(), Status> {
+    let (Value::Object(fields), Value::Object(patch)) = (&mut *object, patch) else {
         object.clone_from(patch);
         return Ok(());
     };
-    if !object.is_object() {
-        *object = Value::Object(Map::new());
-    }
-    let Some(fields) = object.as_object_mut() else {
-        return Ok(());
-    };
-    match changes.get(DIRECTIVE).and_then(Value::as_str) {
-        Some("replace") => {
-            fields.clear();
-            let rest = changes.iter().filter(|(field, _)| *field != DIRECTIVE);
-            fields.extend(rest.map(|(field, value)| (field.clone(), value.clone())));
-            return Ok(());
-        }
-        Some("delete") => {
-            fields.clear();
-            return Ok(());
-        }
-        Some("merge") | None => {}
-        Some(other) => return Err(format!("unknown patch directive {other:?}")),
-    }
-    if let Some(retained) = changes.get(RETAIN_KEYS).and_then(Value::as_array) {
-        fields.retain(|field, _| retained.iter().any(|key| key == field));
-    }
-    for (field, change) in changes.iter().filter(|(field, _)| !field.starts_with('$')) {
-        merge_field(fields, field, change)?;
-    }
-    for (field, change) in changes {
-        if let Some(field) = field.strip_prefix(DELETE_ITEMS) {
-            delete_items(fields, field, change);
-        } else if let Some(field) = field.strip_prefix(SET_ORDER) {
-            set_order(fields, field, change);
-        }
-    }
+    *fields = merge_map(place, std::mem::take(fields), patch.clone())?;
     Ok(())
 }
 
-fn merge_field(fields: &mut Map<String, Value>, field: &str, change: &Value) -> Result<(), String> {
-    match change {
-        Value::Null => {
-            fields.remove(field);
-        }
-        Value::Object(_) => {
-            let child = fields.entry(field).or_insert(Value::Null);
-            if !child.is_object() {
-                *child = Value::Object(Map::new());
-            }
-            merge(child, change)?;
-        }
-        Value::Array(items) => {
-            let old = fields
-                .entry(field)
-                .or_insert_with(|| Value::Array(Vec::new()));
-            let whole = items.iter().any(|item| {
-                item[DIRECTIVE] == "replace" && item.as_object().is_some_and(|o| o.len() == 1)
-            });
-            match (list_key::of(field, items), old.as_array_mut()) {
-                (Some(key), Some(old)) if !whole => merge_list(old, items, key)?,
-                _ => {
-                    *old = items
-                        .iter()
-                        .filter(|i| i.get(DIRECTIVE).is_none())
-                        .cloned()
-                        .collect();
-                }
-            }
-        }
-        _ => {
-            fields.insert(field.to_owned(), change.clone());
-        }
-    }
-    Ok(())
+/// A patch that makes no sense, in a way that Kubernetes did not expect.
+fn nonsense(text: impl Into<String>) -> Status {
+    Status::new(500, "", text)
 }
 
-fn merge_list(old: &mut Vec<Value>, items: &[Value], key: ListKey) -> Result<(), String> {
-    for item in items {
-        let ListKey::Field(key) = key else {
-            if !old.contains(item) {
-                old.push(item.clone());
-            }
-            continue;
+fn merge_map(
+    place: Spot<'_>,
+    mut fields: Map<String, Value>,
+    mut patch: Map<String, Value>,
+) -> Result<Map<String, Value>, Status> {
+    match patch.get(DIRECTIVE) {
+        None => {}
+        Some(directive) if directive == "replace" => {
+            patch.remove(DIRECTIVE);
+            return Ok(patch);
+        }
+        Some(directive) if directive == "delete" => return Ok(Map::new()),
+        Some(other) => return Err(directive::unknown(other, &patch)),
+    }
+    if let Some(retained) = patch.remove(RETAIN_KEYS) {
+        directive::retain(&mut fields, &patch, &retained)?;
+    }
+    order::merge_ordered(place, &mut fields, &mut patch)?;
+    for (name, change) in patch {
+        let deletes = name.starts_with(DELETE_ITEMS.trim_end_matches('/'));
+        let field = if deletes {
+            directive::field(&name, DELETE_ITEMS)?
+        } else {
+            name
         };
-        let place = old.iter().position(|o| o[key] == item[key]);
-        if item[DIRECTIVE] == "delete" {
-            if let Some(place) = place {
-                old.remove(place);
-            }
-            continue;
+        merge_field(place, &mut fields, field, change, deletes)?;
+    }
+    Ok(fields)
+}
+
+fn merge_field(
+    place: Spot<'_>,
+    fields: &mut Map<String, Value>,
+    field: String,
+    change: Value,
+    deletes: bool,
+) -> Result<(), Status> {
+    if change.is_null() {
+        fields.remove(&field);
+        return Ok(());
+    }
+    let child = place.and_then(|place| place.field(&field));
+    match (fields.remove(&field), change) {
+        (Some(Value::Object(old)), Value::Object(patch)) => {
+            let merged = if replaces(child) {
+                patch
+            } else {
+                merge_map(child, old, patch)?
+            };
+            fields.insert(field, Value::Object(merged));
         }
-        let place = place.unwrap_or_else(|| {
-            old.push(Value::Null);
-            old.len() - 1
-        });
-        merge(&mut old[place], item)?;
+        (Some(Value::Array(old)), Value::Array(items)) => {
+            let merged = merge_list(child, old, items, deletes)?;
+            fields.insert(field, Value::Array(merged));
+        }
+        (Some(old), _) if deletes => {
+            fields.insert(field, old);
+        }
+        (None, _) if deletes => {}
+        (_, new) => {
+            if let Some(new) = directive::plain(new) {
+                fields.insert(field, new);
+            }
+        }
     }
     Ok(())
 }
 
-fn delete_items(fields: &mut Map<String, Value>, field: &str, items: &Value) {
-    let gone = items.as_array().map_or(&[][..], Vec::as_slice);
-    if let Some(list) = fields.get_mut(field).and_then(Value::as_array_mut) {
-        list.retain(|item| !gone.contains(item));
-    }
+/// Whether the object in a place is replaced as a whole.
+fn replaces(place: Spot<'_>) -> bool {
+    place.is_some_and(Place::replaced_by_patch)
 }
 
-/// Orders a list as the patch says; items that it does not name keep their places at the end.
-fn set_order(fields: &mut Map<String, Value>, field: &str, order: &Value) {
-    let order = order.as_array().map_or(&[][..], Vec::as_slice);
-    let Some(list) = fields.get_mut(field).and_then(Value::as_array_mut) else {
-        return;
+/// Merges a list item by item where the schema says so, and replaces it elsewhere.
+fn merge_list(
+    place: Spot<'_>,
+    old: Vec<Value>,
+    items: Vec<Value>,
+    deletes: bool,
+) -> Result<Vec<Value>, Status> {
+    if deletes {
+        same_types(&old, &items)?;
+        let mut left = old;
+        left.retain(|item| !items.contains(item));
+        return Ok(left);
+    }
+    let Some(place) = place.filter(|place| place.merges_by_patch()) else {
+        return Ok(items);
     };
-    let key = match list_key::of(field, order) {
-        Some(ListKey::Field(key)) => Some(key),
-        _ => None,
+    if old.is_empty() && items.is_empty() {
+        return Ok(old);
+    }
+    let objects = same_types(&old, &items)?;
+    if !objects {
+        let mut merged: Vec<Value> = Vec::with_capacity(old.len() + items.len());
+        for item in old.iter().chain(&items) {
+            if !merged.contains(item) {
+                merged.push(item.clone());
+            }
+        }
+        return order::ordered(merged, &items, &old, None);
+    }
+    let Some(key) = place.patch_key() else {
+        return Err(nonsense("cannot merge lists without merge key for slice"));
     };
-    let rank = |item: &Value| {
-        let same = |other: &Value| key.map_or(other == item, |key| other[key] == item[key]);
-        order.iter().position(same).unwrap_or(order.len())
+    let (old, items) = directive::apply_to_items(old, items, key)?;
+    let mut merged = old.clone();
+    for item in &items {
+        let wanted = key_of(item, key)?;
+        let known = merged.iter_mut().find(|old| old.get(key) == Some(wanted));
+        match (known, item) {
+            (Some(Value::Object(old)), Value::Object(patch)) => {
+                *old = merge_map(Some(place.items()), std::mem::take(old), patch.clone())?;
+            }
+            _ => merged.push(item.clone()),
+        }
+    }
+    order::ordered(merged, &items, &old, Some(key))
+}
+
+/// The key of an item of a list.
+fn key_of<'a>(item: &'a Value, key: &str) -> Result<&'a Value, Status> {
+    item.get(key).ok_or_else(|| {
+        nonsense(format!(
+            "map: {} does not contain declared merge key: {key}",
+            go::plain(item)
+        ))
+    })
+}
+
+/// Whether all items are objects; they must all be of one type, and none a list.
+fn same_types(old: &[Value], items: &[Value]) -> Result<bool, Status> {
+    let kind = |value: &Value| std::mem::discriminant(value);
+    let mut all = old.iter().chain(items);
+    let Some(first) = all.next() else {
+        return Ok(false);
     };
-    list.sort_by_key(rank);
+    if all.any(|item| kind(item) != kind(first)) {
+        let show = |list: &[Value]| go::plain(&Value::Array(list.to_vec()));
+        return Err(nonsense(format!(
+            "list element types are not identical: [{} {}]",
+            show(old),
+            show(items)
+        )));
+    }
+    match first {
+        Value::Array(_) => Err(Status::new(422, "", "lists of lists are not supported")),
+        Value::Object(_) => Ok(true),
+        _ => Ok(false),
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use pretty_assertions::assert_eq;
-    use serde_json::{Value, json};
-
-    use super::merge;
-
-    #[track_caller]
-    fn check(mut object: Value, patch: Value, expected: Value) {
-        merge(&mut object, &patch).unwrap();
-        assert_eq!(object, expected);
-    }
-
-    #[test]
-    fn maps_merge_and_null_removes() {
-        check(
-            json!({ "a": { "x": 1, "y": 2 }, "b": 1 }),
-            json!({ "a": { "x": null, "z": 3 }, "b": [1] }),
-            json!({ "a": { "y": 2, "z": 3 }, "b": [1] }),
-        );
-    }
-
-    #[test]
-    fn lists_with_keys_merge_item_by_item() {
-        check(
-            json!({ "containers": [{ "name": "a", "image": "1" }, { "name": "b" }, { "name": "c" }] }),
-            json!({ "containers": [
-                { "name": "a", "env": [{ "name": "E", "value": "1" }] },
-                { "name": "b", "$patch": "delete" },
-                { "name": "d" },
-            ] }),
-            json!({ "containers": [
-                { "name": "a", "image": "1", "env": [{ "name": "E", "value": "1" }] },
-                { "name": "c" },
-                { "name": "d" },
-            ] }),
-        );
-    }
-
-    #[test]
-    fn other_lists_are_replaced() {
-        check(
-            json!({ "command": ["a", "b"], "tolerations": [{ "key": "x" }] }),
-            json!({ "command": ["c"], "tolerations": [{ "key": "y" }] }),
-            json!({ "command": ["c"], "tolerations": [{ "key": "y" }] }),
-        );
-    }
-
-    #[test]
-    fn ports_have_the_key_of_their_kind() {
-        check(
-            json!({ "ports": [{ "containerPort": 1, "name": "x" }] }),
-            json!({ "ports": [{ "containerPort": 1, "name": "y" }, { "containerPort": 2 }] }),
-            json!({ "ports": [{ "containerPort": 1, "name": "y" }, { "containerPort": 2 }] }),
-        );
-    }
-
-    #[test]
-    fn directives_replace_delete_order_and_retain() {
-        check(
-            json!({ "a": { "x": 1 }, "b": { "y": 1 } }),
-            json!({ "a": { "$patch": "replace", "z": 1 }, "b": { "$patch": "delete" } }),
-            json!({ "a": { "z": 1 }, "b": {} }),
-        );
-        check(
-            json!({ "finalizers": ["a", "b"], "env": [{ "name": "x" }, { "name": "y" }] }),
-            json!({
-                "$deleteFromPrimitiveList/finalizers": ["a"],
-                "$setElementOrder/env": [{ "name": "y" }, { "name": "x" }],
-                "strategy": { "$retainKeys": ["type"], "type": "Recreate" },
-            }),
-            json!({
-                "finalizers": ["b"], "env": [{ "name": "y" }, { "name": "x" }],
-                "strategy": { "type": "Recreate" },
-            }),
-        );
-        check(
-            json!({ "containers": [{ "name": "a" }] }),
-            json!({ "containers": [{ "name": "b" }, { "$patch": "replace" }] }),
-            json!({ "containers": [{ "name": "b" }] }),
-        );
-        assert!(merge(&mut json!({}), &json!({ "$patch": "dance" })).is_err());
-    }
-}
+mod tests;

@@ -3,7 +3,7 @@
 use super::Resource;
 
 /// Names of the tables, as they stand in the database.
-pub(crate) const STORAGES: [&str; 30] = [
+pub(crate) const STORAGES: [&str; 31] = [
     "namespaces",
     "pods",
     "events",
@@ -34,6 +34,7 @@ pub(crate) const STORAGES: [&str; 30] = [
     "roles.rbac.authorization.k8s.io",
     "priorityclasses.scheduling.k8s.io",
     "storageclasses.storage.k8s.io",
+    "controllerrevisions.apps",
 ];
 
 const CORE: Resource = Resource {
@@ -390,8 +391,18 @@ pub static STORAGE_CLASSES: Resource = Resource {
     ..CORE
 };
 
+/// ControllerRevisions.
+pub static CONTROLLER_REVISIONS: Resource = Resource {
+    group: "apps",
+    plural: "controllerrevisions",
+    singular: "controllerrevision",
+    kind: "ControllerRevision",
+    storage: 30,
+    ..CORE
+};
+
 /// Every kind, in the order in which discovery lists them.
-pub static ALL: [&Resource; 31] = [
+pub static ALL: [&Resource; 32] = [
     &CONFIG_MAPS,
     &ENDPOINTS,
     &EVENTS,
@@ -406,6 +417,7 @@ pub static ALL: [&Resource; 31] = [
     &SERVICE_ACCOUNTS,
     &SERVICES,
     &CUSTOM_RESOURCE_DEFINITIONS,
+    &CONTROLLER_REVISIONS,
     &DEPLOYMENTS,
     &REPLICA_SETS,
     &STATEFUL_SETS,

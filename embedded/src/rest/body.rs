@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{Call, protobuf};
 use crate::{
     event_view, metadata,
-    resource::{self, Resource},
+    resource::{Kinds, Resource},
     status::Status,
     validate::cause,
 };
@@ -21,7 +21,7 @@ pub(super) fn object(call: &Call<'_>) -> Result<Value, Status> {
             .map_err(|status| unrecognized(resource, &status, &call.body))?;
         return Ok(object);
     }
-    builtin(resource, object, &call.body)
+    builtin(&call.api.kinds(), resource, object, &call.body)
 }
 
 /// The media type of a request, without parameters.
@@ -51,7 +51,7 @@ pub(super) fn decode(media_type: &str, body: &[u8]) -> Result<Value, Status> {
 }
 
 /// Reads YAML, of which JSON is a part.
-pub(super) fn yaml(body: &[u8]) -> Result<Value, Status> {
+pub(crate) fn yaml(body: &[u8]) -> Result<Value, Status> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Status::bad_request(format!("can't read the body as text: {error}")))?;
     let options = serde_saphyr::options! {
@@ -68,7 +68,12 @@ pub(super) fn yaml(body: &[u8]) -> Result<Value, Status> {
 }
 
 /// An object of a built-in kind, which may leave out what the path says.
-fn builtin(resource: &Resource, object: Value, body: &[u8]) -> Result<Value, Status> {
+fn builtin(
+    kinds: &Kinds,
+    resource: &Resource,
+    object: Value,
+    body: &[u8],
+) -> Result<Value, Status> {
     let mut object = match object {
         Value::Null => json!({}),
         object => object,
@@ -102,18 +107,18 @@ fn builtin(resource: &Resource, object: Value, body: &[u8]) -> Result<Value, Sta
             fields.insert(field.to_owned(), json!(value));
         }
     }
-    check_builtin_kind(resource, &object)?;
+    check_builtin_kind(kinds, resource, &object)?;
     Ok(object)
 }
 
-fn check_builtin_kind(resource: &Resource, object: &Value) -> Result<(), Status> {
+fn check_builtin_kind(kinds: &Kinds, resource: &Resource, object: &Value) -> Result<(), Status> {
     let text = |field: &str| object[field].as_str().unwrap_or_default();
     let (api_version, kind) = (text("apiVersion"), text("kind"));
     if kind == resource.kind && api_version == resource.api_version() {
         return Ok(());
     }
     let version = api_version.rsplit('/').next().unwrap_or_default();
-    let why = if resource::find_kind(api_version, kind).is_some() {
+    let why = if kinds.find_kind(api_version, kind).is_some() {
         let package = match resource.group.split('.').next() {
             Some("") | None => "core",
             Some(package) => package,

@@ -29,7 +29,7 @@ pub(super) fn check(
         Some("Strict") => Mode::Strict,
         _ => Mode::Warn,
     };
-    let Some(schema) = call.api.schemas().of(resource) else {
+    let Some(schema) = call.api.kinds().schema(resource) else {
         return Ok(Vec::new());
     };
     let about = || {
@@ -44,12 +44,10 @@ pub(super) fn check(
         schema.mistyped(object, old)
     };
     if let Some(mistyped) = mistyped {
-        return Err(match old {
-            None => Status::bad_request(format!("{}: {mistyped}", about())),
-            Some(_) => Status::invalid_patch(object, &mistyped),
-        });
+        return Err(Status::bad_request(format!("{}: {mistyped}", about())));
     }
     let mut unknown = schema.prune(object, old);
+    schema.settle(object);
     if resource.custom {
         // Kubernetes looks at the metadata of such kinds first.
         unknown.sort_by_key(|path| !path.starts_with("metadata."));
@@ -64,10 +62,7 @@ pub(super) fn check(
         Mode::Strict if wrong.is_empty() => Ok(wrong),
         Mode::Strict => {
             let list = format!("strict decoding error: {}", wrong.join(", "));
-            match old {
-                None => Err(Status::bad_request(format!("{}: {list}", about()))),
-                Some(_) => Err(Status::invalid_patch(object, &list)),
-            }
+            Err(Status::bad_request(format!("{}: {list}", about())))
         }
         Mode::Warn => Ok(wrong),
         Mode::Ignore => Ok(Vec::new()),

@@ -1,7 +1,7 @@
 //! Paths of the API.
 
 use crate::{
-    resource::{self, NAMESPACES, Resource},
+    resource::{Kinds, NAMESPACES, PODS, Resource},
     status::Status,
 };
 
@@ -50,7 +50,7 @@ impl Target {
 }
 
 /// Reads a path.
-pub(super) fn parse(path: &str) -> Result<Route, Status> {
+pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
     let trimmed = path.trim_matches('/');
     let parts: Vec<&str> = trimmed.split('/').collect();
     match parts.as_slice() {
@@ -60,25 +60,25 @@ pub(super) fn parse(path: &str) -> Result<Route, Status> {
         ["api" | "apis"] | ["api", "v1"] | ["apis", _] | ["apis", _, _] => {
             Ok(Route::Discovery(trimmed.to_owned()))
         }
-        ["api", version, rest @ ..] => target("", version, rest),
+        ["api", version, rest @ ..] => target(kinds, "", version, rest),
         ["apis", "authorization.k8s.io", "v1", plural] => {
             let known = REVIEWS.into_iter().find(|review| review == plural);
             known.map(Route::Review).ok_or_else(Status::no_such_path)
         }
-        ["apis", group, version, rest @ ..] => target(group, version, rest),
+        ["apis", group, version, rest @ ..] => target(kinds, group, version, rest),
         _ => Ok(Route::Nowhere),
     }
 }
 
 /// What is not there: in the groups of custom kinds no page, elsewhere no resource.
-fn missing(group: &str) -> Result<Route, Status> {
-    match resource::ALL.iter().find(|r| r.group == group) {
+fn missing(kinds: &Kinds, group: &str) -> Result<Route, Status> {
+    match kinds.all().iter().find(|r| r.group == group) {
         Some(known) if !known.custom => Err(Status::no_such_path()),
         _ => Ok(Route::Nowhere),
     }
 }
 
-fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
+fn target(kinds: &Kinds, group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
     let (watch, parts) = match parts {
         ["watch", rest @ ..] => (true, rest),
         parts => (false, parts),
@@ -90,10 +90,10 @@ fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
         _ => (None, parts),
     };
     let [plural, rest @ ..] = parts else {
-        return missing(group);
+        return missing(kinds, group);
     };
-    let Some(resource) = resource::find(group, version, plural) else {
-        return missing(group);
+    let Some(resource) = kinds.find(group, version, plural) else {
+        return missing(kinds, group);
     };
     let (name, subresource) = match rest {
         [] => (None, None),
@@ -108,7 +108,7 @@ fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
     let misplaced = namespace.is_some() && !resource.namespaced
         || namespace.is_none() && resource.namespaced && name.is_some();
     if misplaced {
-        return missing(group);
+        return missing(kinds, group);
     }
     Ok(Route::Resource(Target {
         resource,
@@ -122,7 +122,7 @@ fn target(group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
 fn has_subresource(resource: &Resource, name: &str) -> bool {
     match name {
         "status" => resource.status,
-        "log" => resource.kind == "Pod",
+        "log" => resource == &PODS,
         "finalize" => resource == &NAMESPACES,
         _ => false,
     }
@@ -130,7 +130,15 @@ fn has_subresource(resource: &Resource, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Route, parse};
+    use std::sync::Arc;
+
+    use super::{Route, Status};
+    use crate::{custom, resource::Kinds};
+
+    fn parse(path: &str) -> Result<Route, Status> {
+        let definitions: Vec<_> = custom::seeds().into_iter().map(Arc::new).collect();
+        super::parse(&Kinds::new(&definitions, None), path)
+    }
 
     #[track_caller]
     fn check(

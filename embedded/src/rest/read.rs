@@ -54,7 +54,7 @@ pub(super) fn write(call: &Call<'_>, code: u16, object: &Object) -> Result<Respo
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
             let objects = [object.value.as_ref()];
-            let table = table::of(call.api.schemas(), resource, &objects, include);
+            let table = table::of(&call.api.kinds(), resource, &objects, include);
             Ok(reply::json(
                 code,
                 &table.to_value(
@@ -106,7 +106,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
             let values: Vec<&Value> = objects.iter().map(|o| o.value.as_ref()).collect();
-            let table = table::of(call.api.schemas(), resource, &values, include);
+            let table = table::of(&call.api.kinds(), resource, &values, include);
             Ok(reply::json(200, &table.to_value(meta, true)))
         }
     }

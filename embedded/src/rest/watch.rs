@@ -244,7 +244,7 @@ impl Lens {
 
     /// One object as a table, the first of which tells the columns.
     fn table(&mut self, object: &Value, include: table::Include) -> Value {
-        let table = table::of(self.api.schemas(), self.resource, &[object], include);
+        let table = table::of(&self.api.kinds(), self.resource, &[object], include);
         let version = metadata::text(object, "resourceVersion");
         let value = table.to_value(json!({ "resourceVersion": version }), self.columns);
         self.columns = false;

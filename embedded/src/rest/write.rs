@@ -2,14 +2,17 @@
 
 use axum::body::Body;
 use http::Response;
-use serde_json::{Value, json};
+use jiff::Timestamp;
+use serde_json::Value;
 
-use super::{Call, body, field_validation, read, reply, write_options};
+use super::{Call, body, field_validation, manager, patched, read, reply, write_options};
 use crate::{
     api::{Revision, Subresource},
     event_view, metadata,
-    patch::{MEDIA_TYPES, Patch},
+    ownership::{self, Writer},
+    patch::{Form, Patch},
     resource::NAMESPACES,
+    schema::Schema,
     status::Status,
     validate::advice,
 };
@@ -27,10 +30,11 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         namespace => namespace.as_deref().unwrap_or_default(),
     };
     let dry_run = call.query.dry_run();
+    let writer = manager::of(call, "CreateOptions")?;
     let object = body::stored(call, object);
     let object = call
         .api
-        .create_object(target.resource, namespace, object, dry_run)
+        .create_object(target.resource, namespace, object, &writer, dry_run)
         .await?;
     let mut response = read::write(call, 201, &object)?;
     reply::warn(&mut response, &warnings);
@@ -51,6 +55,7 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
     }
     let dry_run = call.query.dry_run();
     let object = body::stored(call, object);
+    let writer = manager::of(call, "UpdateOptions")?;
     let finalize = target.subresource.as_deref() == Some("finalize") && resource == &NAMESPACES;
     let object = call
         .api
@@ -59,6 +64,7 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
             target.namespace(),
             target.name(),
             subresource(call),
+            &writer,
             dry_run,
             |current| {
                 if !finalize {
@@ -81,67 +87,113 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
     let media_type = body::media_type(call.content_type);
-    if !resource.custom && !MEDIA_TYPES.contains(&media_type) {
-        return Err(Status::unsupported_patch());
-    }
-    let document = || match media_type {
-        "application/apply-patch+yaml" => body::yaml(&call.body),
-        _ => serde_json::from_slice(&call.body).map_err(|error| {
-            let why = if error.is_eof() {
-                "unexpected end of JSON input".to_owned()
-            } else {
-                error.to_string()
-            };
-            Status::bad_request(format!("error decoding patch: {why}"))
-        }),
-    };
     write_options::check(call, "PatchOptions")?;
-    let patch = Patch::new(resource, media_type, document)?;
-    if let Some(wanted) = patch.creates() {
-        check_apply(call, wanted)?;
-    }
+    let form = Form::of(resource, media_type)?;
+    let (writer, force) = manager::of_patch(call, form == Form::Apply)?;
     let dry_run = call.query.dry_run();
-    loop {
-        let absent = call
+    let known = || call.api.object(resource, target.namespace(), target.name());
+    if form != Form::Apply && known().is_none() {
+        return Err(Status::not_found(resource, target.name()));
+    }
+    let patch = Patch::read(form, &call.body)?;
+    let Some(wanted) = patch.wanted() else {
+        return change(call, &patch, &writer, dry_run).await;
+    };
+    check_apply(call, wanted)?;
+    let apply = Apply {
+        schema: call
             .api
-            .object(resource, target.namespace(), target.name())
-            .is_none();
-        if let Some(wanted) = patch
-            .creates()
-            .filter(|_| absent && target.subresource.is_none())
-        {
-            let mut object = wanted.clone();
-            metadata::set(&mut object, "name", target.name());
-            let warnings = field_validation::check(call, &mut object, None)?;
-            let object = body::stored(call, object);
-            match call
-                .api
-                .create_object(resource, target.namespace(), object, dry_run)
-                .await
-            {
-                // Somebody else was faster: the apply changes what they made.
-                Err(status) if status.reason == "AlreadyExists" => continue,
-                Err(status) => return Err(status),
-                Ok(object) => {
-                    let mut response = read::write(call, 201, &object)?;
-                    reply::warn(&mut response, &warnings);
-                    return Ok(response);
-                }
-            }
+            .kinds()
+            .schema(resource)
+            .ok_or_else(Status::method_not_allowed)?,
+        wanted,
+        writer: &writer,
+        force,
+    };
+    loop {
+        if known().is_some() || target.subresource.is_some() {
+            return change(call, &apply, &writer, dry_run).await;
         }
-        return change(call, &patch, dry_run).await;
+        let mut object = apply.to(call, None)?;
+        metadata::unset(&mut object, "resourceVersion");
+        let object = body::stored(call, object);
+        let created = call
+            .api
+            .create_object(resource, target.namespace(), object, &writer, dry_run)
+            .await;
+        match created {
+            // Somebody else was faster: the apply changes what they made.
+            Err(status) if status.reason == "AlreadyExists" => {}
+            Err(status) => return Err(status),
+            Ok(object) => return read::write(call, 201, &object),
+        }
     }
 }
 
-async fn change(call: &Call<'_>, patch: &Patch, dry_run: bool) -> Result<Response<Body>, Status> {
+/// What makes an object of the current one.
+trait Change: Sync {
+    /// The new object, and what the client is to be warned of.
+    fn make(&self, call: &Call<'_>, current: &Value) -> Result<(Value, Vec<String>), Status>;
+}
+
+impl Change for Patch {
+    fn make(&self, call: &Call<'_>, current: &Value) -> Result<(Value, Vec<String>), Status> {
+        let schema = call.api.kinds().schema(call.target.resource);
+        let mut new = self.apply(current, schema.as_ref())?;
+        patched::check(call, self, current, &new)?;
+        let shown = self.shown(&new);
+        let warnings = field_validation::check(call, &mut new, Some(current))
+            .map_err(|status| patched::unreadable(call.target.resource, &shown, status))?;
+        if let Some(schema) = schema {
+            schema.settle(&mut new);
+        }
+        Ok((new, warnings))
+    }
+}
+
+/// An apply: what a manager wants to be so.
+struct Apply<'a> {
+    schema: Schema,
+    wanted: &'a Value,
+    writer: &'a Writer,
+    force: bool,
+}
+
+impl Apply<'_> {
+    fn to(&self, call: &Call<'_>, current: Option<&Value>) -> Result<Value, Status> {
+        let resource = call.target.resource;
+        let (writer, now) = (self.writer, Timestamp::now());
+        ownership::apply(
+            &self.schema,
+            resource,
+            current,
+            self.wanted,
+            writer,
+            self.force,
+            now,
+        )
+    }
+}
+
+impl Change for Apply<'_> {
+    fn make(&self, call: &Call<'_>, current: &Value) -> Result<(Value, Vec<String>), Status> {
+        Ok((self.to(call, Some(current))?, Vec::new()))
+    }
+}
+
+async fn change(
+    call: &Call<'_>,
+    change: &impl Change,
+    writer: &Writer,
+    dry_run: bool,
+) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
     let mut warnings = Vec::new();
     let revise = |current: &Value| {
         let view = event_view::from_stored(resource, current);
-        let mut new = patch.apply(&view)?;
-        body::check_place(call, &new)?;
-        warnings = field_validation::check(call, &mut new, Some(&view))?;
+        let (new, found) = change.make(call, &view)?;
+        warnings = found;
         let new = body::stored(call, new);
         Ok(Revision::Replace(conditional(current, new)))
     };
@@ -152,6 +204,7 @@ async fn change(call: &Call<'_>, patch: &Patch, dry_run: bool) -> Result<Respons
             target.namespace(),
             target.name(),
             subresource(call),
+            writer,
             dry_run,
             revise,
         )
@@ -170,35 +223,35 @@ fn conditional(current: &Value, mut new: Value) -> Value {
     new
 }
 
+/// What an apply must say whatever the object is.
 fn check_apply(call: &Call<'_>, wanted: &Value) -> Result<(), Status> {
-    if call.query.get("fieldManager").is_none() {
-        let text = "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is \
-                    required for apply patch";
-        let mut status = Status::new(422, "Invalid", text);
-        status.details = Some(Box::new(json!({
-            "group": "meta.k8s.io",
-            "kind": "PatchOptions",
-            "causes": [{
-                "reason": "FieldValueRequired",
-                "message": "Required value: is required for apply patch",
-                "field": "fieldManager",
-            }],
-        })));
-        return Err(status);
+    let text = |field: &str| wanted[field].as_str().unwrap_or_default();
+    let resource = call.target.resource;
+    let (version, kind) = (text("apiVersion"), text("kind"));
+    if version != resource.api_version() || kind != resource.kind {
+        let version = match version {
+            "" => "/".to_owned(),
+            version if version.contains('/') => version.to_owned(),
+            core => format!("/{core}"),
+        };
+        return Err(Status::bad_request(format!(
+            "invalid object type: {version}, Kind={kind}"
+        )));
     }
     if !wanted["metadata"]["managedFields"].is_null() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
-    let (version, kind) = (wanted["apiVersion"].as_str(), wanted["kind"].as_str());
-    let resource = call.target.resource;
-    if version != Some(resource.api_version().as_str()) || kind != Some(resource.kind) {
-        return Err(Status::bad_request(format!(
-            "the apply configuration must be a {} of {}",
-            resource.kind,
-            resource.api_version()
-        )));
+    patched::check_place(call, wanted)?;
+    let (name, uid) = (call.target.name(), metadata::uid(wanted));
+    let known = call.api.object(resource, call.target.namespace(), name);
+    if known.is_none() && call.target.subresource.is_none() && !uid.is_empty() {
+        let why = format!(
+            "uid mismatch: the provided object specified uid {uid}, and no existing object was \
+             found"
+        );
+        return Err(Status::conflict_because(resource, name, &why));
     }
-    body::check_place(call, wanted)
+    Ok(())
 }
 
 fn subresource(call: &Call<'_>) -> Subresource {

@@ -2,7 +2,7 @@
 
 use k8s_openapi::{
     api::{
-        apps::v1::{Deployment, ReplicaSet, StatefulSet},
+        apps::v1::{ControllerRevision, Deployment, ReplicaSet, StatefulSet},
         batch::v1::{CronJob, Job},
         coordination::v1::Lease,
         core::v1::{
@@ -21,6 +21,7 @@ use k8s_openapi::{
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value};
 
+use super::lists;
 use crate::resource::Resource;
 
 /// How one schema refers to another.
@@ -89,6 +90,12 @@ const ROWS: &[Row] = &[
         "ServiceAccount",
         "io.k8s.api.core.v1.ServiceAccount",
         add::<ServiceAccount>,
+    ),
+    (
+        "apps",
+        "ControllerRevision",
+        "io.k8s.api.apps.v1.ControllerRevision",
+        add::<ControllerRevision>,
     ),
     (
         "apps",
@@ -207,7 +214,9 @@ pub(crate) fn definitions(group: Option<&str>) -> Map<String, Value> {
     for row in all.filter(|row| group.is_none_or(|group| group == row.0)) {
         row.3(&mut generator);
     }
-    generator.take_definitions(false)
+    let mut definitions = generator.take_definitions(false);
+    lists::annotate(&mut definitions);
+    definitions
 }
 
 #[cfg(test)]

@@ -144,11 +144,11 @@ mod tests {
     use pretty_assertions::assert_eq;
     use serde_json::{Value, json};
 
-    use crate::{resource::PODS, schema::Schemas};
+    use crate::{resource::PODS, schema};
 
     #[track_caller]
     fn check(object: Value, expected: &str) {
-        let schema = Schemas::new().of(&PODS).unwrap();
+        let schema = schema::builtin(&PODS).unwrap();
         let found = schema.mistyped(&object, None).unwrap();
         assert_eq!(found, expected);
         assert_eq!(schema.mistyped(&object, Some(&object)), None);

@@ -24,7 +24,6 @@ impl Schema {
         if old == Some(value) {
             return;
         }
-        let typed = node["$ref"].is_string();
         let node = self.resolve(node);
         match value {
             Value::Object(fields) => {
@@ -54,14 +53,6 @@ impl Schema {
                         }
                     }
                 });
-                if let Some(properties) = properties.filter(|_| typed) {
-                    let required = node["required"].as_array();
-                    fields.retain(|field, child| {
-                        let is_required =
-                            || required.is_some_and(|list| list.iter().any(|name| name == field));
-                        !self.says_nothing(&properties[field], child) || is_required()
-                    });
-                }
             }
             Value::Array(items) => {
                 let node = &node["items"];
@@ -73,62 +64,29 @@ impl Schema {
             _ => {}
         }
     }
-
-    /// Whether a value in a built-in kind is as good as none: Kubernetes keeps no empty lists
-    /// and maps.
-    fn says_nothing(&self, node: &Value, value: &Value) -> bool {
-        match value {
-            Value::Null => true,
-            Value::Array(items) => items.is_empty(),
-            Value::Object(fields) => {
-                fields.is_empty() && self.resolve(node)["additionalProperties"].is_object()
-            }
-            _ => false,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use crate::{
-        resource::{EXPERIMENTS, PODS},
-        schema::Schemas,
-    };
+    use crate::{custom, resource::PODS, schema};
 
     #[test]
     fn unknown_fields_are_dropped_and_named() {
-        let schemas = Schemas::new();
         let mut pod = json!({
             "apiVersion": "v1", "kind": "Pod", "foo": 1,
             "metadata": { "name": "a", "labels": { "any": "x" }, "nme": "b" },
             "spec": { "containers": [{ "name": "a", "imag": "b" }], "nodeSelector": { "a": "b" } },
         });
-        let unknown = schemas.of(&PODS).unwrap().prune(&mut pod, None);
+        let unknown = schema::builtin(&PODS).unwrap().prune(&mut pod, None);
         assert_eq!(unknown, ["foo", "metadata.nme", "spec.containers[0].imag"]);
         assert_eq!(pod["spec"]["containers"][0], json!({ "name": "a" }));
         assert_eq!(pod["metadata"]["labels"]["any"], "x");
     }
 
     #[test]
-    fn what_is_empty_is_not_kept_in_built_in_kinds() {
-        let mut pod = json!({
-            "metadata": { "labels": {}, "finalizers": [], "creationTimestamp": null },
-            "spec": { "containers": [], "volumes": [{ "name": "v", "emptyDir": {} }] },
-        });
-        let schema = Schemas::new().of(&PODS).unwrap();
-        assert_eq!(schema.prune(&mut pod, None), [""; 0]);
-        let kept = json!({
-            "metadata": {},
-            "spec": { "containers": [], "volumes": [{ "name": "v", "emptyDir": {} }] },
-        });
-        assert_eq!(pod, kept);
-    }
-
-    #[test]
     fn foreign_objects_in_our_kinds_are_kept() {
-        let schemas = Schemas::new();
         let mut experiment = json!({
             "apiVersion": "kubeflow.org/v1beta1", "kind": "Experiment",
             "spec": {
@@ -137,7 +95,8 @@ mod tests {
             },
         });
         let before = experiment["spec"]["trialTemplate"].clone();
-        let schema = schemas.of(&EXPERIMENTS).unwrap();
+        let version = &custom::seeds()[0]["spec"]["versions"][0];
+        let schema = schema::custom(&version["schema"]["openAPIV3Schema"]);
         let unknown = schema.prune(&mut experiment, None);
         assert_eq!(unknown, ["spec.objectve"]);
         assert_eq!(experiment["spec"]["trialTemplate"], before);

@@ -1,11 +1,13 @@
 //! The file on disk: the only SQL of this crate.
 
-use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc};
+use std::{
+    collections::HashSet, fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc,
+};
 
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Key, Object, OpenError, State};
-use crate::resource::STORAGES;
+use crate::resource::{CUSTOM_RESOURCE_DEFINITIONS, STORAGES, intern};
 
 /// The format written by this program; a database of a newer one is refused.
 const FORMAT: i64 = 1;
@@ -91,7 +93,7 @@ fn write(transaction: &Transaction<'_>, rows: &[Row<'_>], version: u64) -> rusql
         .prepare_cached("DELETE FROM objects WHERE kind = ?1 AND namespace = ?2 AND name = ?3")?;
     for Row { object, removed } in rows {
         let key = &object.key;
-        let kind = STORAGES[key.storage];
+        let kind = intern::storage_name(key.storage);
         if *removed {
             remove.execute(params![kind, key.namespace, key.name])?;
         } else {
@@ -113,6 +115,7 @@ fn read(
         .query_row("SELECT version FROM clock", [], |row| row.get(0))
         .map_err(&failed)?;
     let mut state = State::new(version as u64);
+    let known = known_tables(connection).map_err(&failed)?;
     let mut statement = connection
         .prepare("SELECT kind, namespace, name, version, json FROM objects")
         .map_err(&failed)?;
@@ -120,9 +123,10 @@ fn read(
     while let Some(row) = rows.next().map_err(&failed)? {
         let kind: String = row.get(0).map_err(&failed)?;
         // A table that this program does not know stays on disk untouched.
-        let Some(storage) = STORAGES.iter().position(|s| *s == kind) else {
+        if !known.contains(&kind) {
             continue;
-        };
+        }
+        let storage = intern::storage(&kind);
         let namespace: String = row.get(1).map_err(&failed)?;
         let name: String = row.get(2).map_err(&failed)?;
         let version: i64 = row.get(3).map_err(&failed)?;
@@ -139,4 +143,14 @@ fn read(
         state.put(Arc::new(Object::new(key, version as u64, value)));
     }
     Ok(state)
+}
+
+/// The tables of built-in kinds, and those of stored definitions, which have the same names.
+fn known_tables(connection: &Connection) -> rusqlite::Result<HashSet<String>> {
+    let mut statement = connection.prepare("SELECT name FROM objects WHERE kind = ?1")?;
+    let definitions = STORAGES[CUSTOM_RESOURCE_DEFINITIONS.storage];
+    let names = statement.query_map([definitions], |row| row.get(0))?;
+    let mut known = names.collect::<rusqlite::Result<HashSet<String>>>()?;
+    known.extend(STORAGES.iter().map(|&name| name.to_owned()));
+    Ok(known)
 }

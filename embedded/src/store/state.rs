@@ -14,6 +14,8 @@ use crate::{metadata, resource::STORAGES, watch::History};
 pub(crate) struct State {
     version: u64,
     tables: Vec<Table>,
+    /// The version at which this process took over.
+    start: u64,
     by_uid: HashMap<String, Key>,
     by_owner: HashMap<String, HashSet<Key>>,
 }
@@ -24,17 +26,23 @@ struct Table {
     history: History,
 }
 
+impl Table {
+    fn new(start: u64) -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            by_label: HashMap::new(),
+            history: History::new(start),
+        }
+    }
+}
+
 impl State {
     /// No objects, at a version.
     pub(super) fn new(version: u64) -> Self {
-        let table = || Table {
-            objects: BTreeMap::new(),
-            by_label: HashMap::new(),
-            history: History::new(version),
-        };
         Self {
             version,
-            tables: STORAGES.iter().map(|_| table()).collect(),
+            tables: STORAGES.iter().map(|_| Table::new(version)).collect(),
+            start: version,
             by_uid: HashMap::new(),
             by_owner: HashMap::new(),
         }
@@ -49,18 +57,26 @@ impl State {
         self.version = version;
     }
 
-    /// The latest changes of a table.
-    pub(crate) fn history(&self, storage: usize) -> &History {
-        &self.tables[storage].history
+    /// A table, made when it is not there yet.
+    fn table_mut(&mut self, storage: usize) -> &mut Table {
+        while self.tables.len() <= storage {
+            self.tables.push(Table::new(self.start));
+        }
+        &mut self.tables[storage]
+    }
+
+    /// The latest changes of a table, once it is there.
+    pub(crate) fn history(&self, storage: usize) -> Option<&History> {
+        Some(&self.tables.get(storage)?.history)
     }
 
     pub(super) fn history_mut(&mut self, storage: usize) -> &mut History {
-        &mut self.tables[storage].history
+        &mut self.table_mut(storage).history
     }
 
     /// The object at a place.
     pub(crate) fn get(&self, storage: usize, namespace: &str, name: &str) -> Option<&Arc<Object>> {
-        self.tables[storage].objects.get(namespace)?.get(name)
+        self.tables.get(storage)?.objects.get(namespace)?.get(name)
     }
 
     /// The objects of a table, all or those of one namespace, ordered by namespace and name.
@@ -69,9 +85,9 @@ impl State {
         storage: usize,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = &Arc<Object>> {
-        let objects = &self.tables[storage].objects;
-        let one = namespace.and_then(|n| objects.get(n));
-        let all = namespace.is_none().then_some(objects);
+        let objects = self.tables.get(storage).map(|table| &table.objects);
+        let one = namespace.and_then(|n| objects?.get(n));
+        let all = objects.filter(|_| namespace.is_none());
         one.into_iter()
             .chain(all.into_iter().flat_map(BTreeMap::values))
             .flat_map(BTreeMap::values)
@@ -85,7 +101,10 @@ impl State {
         namespace: Option<&str>,
         version: u64,
     ) -> Result<Vec<Arc<Object>>, u64> {
-        let events = self.history(storage).after(version)?;
+        let Some(history) = self.history(storage) else {
+            return Ok(Vec::new());
+        };
+        let events = history.after(version)?;
         let place = |object: &Object| (object.key.namespace.clone(), object.key.name.clone());
         let mut objects: BTreeMap<_, _> = self
             .list(storage, namespace)
@@ -115,8 +134,9 @@ impl State {
         if !is_indexed(label) {
             return None;
         }
-        let table = &self.tables[storage];
-        let places = table.by_label.get(&(label.to_owned(), value.to_owned()));
+        let table = self.tables.get(storage);
+        let label = (label.to_owned(), value.to_owned());
+        let places = table.and_then(|table| table.by_label.get(&label));
         let places = places.into_iter().flatten();
         let wanted = places.filter(move |(n, _)| namespace.is_none_or(|wanted| wanted == n));
         Some(wanted.filter_map(move |(namespace, name)| self.get(storage, namespace, name)))
@@ -171,7 +191,7 @@ impl State {
     /// Puts an object in the place of the one before it, which is returned.
     pub(super) fn put(&mut self, object: Arc<Object>) -> Option<Arc<Object>> {
         let key = &object.key;
-        let table = &mut self.tables[key.storage];
+        let table = self.table_mut(key.storage);
         let old = table
             .objects
             .entry(key.namespace.clone())
@@ -186,7 +206,7 @@ impl State {
 
     /// Takes an object away and returns it.
     pub(super) fn remove(&mut self, key: &Key) -> Option<Arc<Object>> {
-        let objects = &mut self.tables[key.storage].objects;
+        let objects = &mut self.tables.get_mut(key.storage)?.objects;
         let namespace = objects.get_mut(&key.namespace)?;
         let old = namespace.remove(&key.name)?;
         if namespace.is_empty() {

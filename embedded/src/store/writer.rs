@@ -9,12 +9,13 @@ use std::{
 
 use parking_lot::RwLock;
 use serde_json::Value;
-use tokio::sync::{mpsc as async_mpsc, oneshot, watch};
+use tokio::sync::{mpsc as async_mpsc, oneshot};
 use tracing::error;
 
 use super::{
     Change, Expect, Hint, Key, Object, Operation, Outcome, State,
     database::{Database, Row},
+    signals::Signals,
 };
 use crate::{
     metadata,
@@ -31,7 +32,7 @@ const GATHER: Duration = Duration::from_micros(200);
 pub(super) struct Writer {
     pub(super) database: Database,
     pub(super) state: Arc<RwLock<State>>,
-    pub(super) signals: Arc<Vec<watch::Sender<u64>>>,
+    pub(super) signals: Arc<Signals>,
     pub(super) hints: async_mpsc::UnboundedSender<Hint>,
     /// Held for as long as the writer lives.
     #[expect(dead_code, reason = "closing the file lets other processes in")]
@@ -178,7 +179,7 @@ impl Writer {
             state.set_version(version);
         }
         for storage in touched {
-            self.signals[storage].send_replace(version);
+            self.signals.send(storage, version);
         }
         for hint in hints {
             // Without a collector (a store opened for reading) nobody listens.

@@ -1,5 +1,9 @@
 //! Columns and cells of built-in kinds.
 
+mod service;
+mod storage;
+mod workload;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -56,6 +60,74 @@ fn names(resource: &Resource) -> &'static [&'static str] {
             "*Selector",
         ],
         "Lease" => &["Name", "Holder", "Age"],
+        "Deployment" => &[
+            "Name",
+            "Ready",
+            "Up-to-date",
+            "Available",
+            "Age",
+            "*Containers",
+            "*Images",
+            "*Selector",
+        ],
+        "ReplicaSet" => &[
+            "Name",
+            "Desired",
+            "Current",
+            "Ready",
+            "Age",
+            "*Containers",
+            "*Images",
+            "*Selector",
+        ],
+        "StatefulSet" => &["Name", "Ready", "Age", "*Containers", "*Images"],
+        "CronJob" => &[
+            "Name",
+            "Schedule",
+            "Timezone",
+            "Suspend",
+            "Active",
+            "Last Schedule",
+            "Age",
+            "*Containers",
+            "*Images",
+            "*Selector",
+        ],
+        "ControllerRevision" => &["Name", "Controller", "Revision", "Age"],
+        "Endpoints" => &["Name", "Endpoints", "Age"],
+        "EndpointSlice" => &["Name", "AddressType", "Ports", "Endpoints", "Age"],
+        "PersistentVolumeClaim" => &[
+            "Name",
+            "Status",
+            "Volume",
+            "Capacity",
+            "Access Modes",
+            "StorageClass",
+            "VolumeAttributesClass",
+            "Age",
+            "*VolumeMode",
+        ],
+        "PersistentVolume" => &[
+            "Name",
+            "Capacity",
+            "Access Modes",
+            "Reclaim Policy",
+            "Status",
+            "Claim",
+            "StorageClass",
+            "VolumeAttributesClass",
+            "Reason",
+            "Age",
+            "*VolumeMode",
+        ],
+        "StorageClass" => &[
+            "Name",
+            "Provisioner",
+            "ReclaimPolicy",
+            "VolumeBindingMode",
+            "AllowVolumeExpansion",
+            "Age",
+        ],
         "CustomResourceDefinition" => &["Name", "Created At"],
         _ => &["Name", "Age"],
     }
@@ -97,7 +169,17 @@ pub(super) fn of(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Val
             ]
         }
         "ServiceAccount" => vec![json!(name), json!(count(&object["secrets"])), json!(age)],
-        "Service" => service(spec, name, &age),
+        "Service" => service::service(spec, name, &age),
+        "Endpoints" => service::endpoints(object, name, &age),
+        "EndpointSlice" => service::slice(object, name, &age),
+        "Deployment" => workload::deployment(object, name, &age),
+        "ReplicaSet" => workload::replica_set(object, name, &age),
+        "StatefulSet" => workload::stateful_set(object, name, &age),
+        "CronJob" => workload::cron_job(object, name, &age, now),
+        "ControllerRevision" => workload::controller_revision(object, name, &age),
+        "PersistentVolumeClaim" => storage::claim(object, name, &age),
+        "PersistentVolume" => storage::volume(object, name, &age),
+        "StorageClass" => storage::class(object, name, &age),
         "Lease" => vec![
             json!(name),
             json!(text(&spec["holderIdentity"])),
@@ -307,28 +389,6 @@ fn node(node: &Value, name: &str, age: &str) -> Vec<Value> {
         json!(internal.map_or("<none>", |a| text(&a["address"]))),
         json!(text(&info["osImage"])),
         json!(text(&info["kernelVersion"])),
-    ]
-}
-
-fn service(spec: &Value, name: &str, age: &str) -> Vec<Value> {
-    let port = |port: &Value| {
-        let protocol = port["protocol"].as_str().unwrap_or("TCP");
-        format!("{}/{protocol}", port["port"])
-    };
-    let ports: Vec<String> = items(&spec["ports"]).iter().map(port).collect();
-    let ports = if ports.is_empty() {
-        "<none>".to_owned()
-    } else {
-        ports.join(",")
-    };
-    vec![
-        json!(name),
-        json!(text(&spec["type"])),
-        json!(or_none(&spec["clusterIP"])),
-        json!("<none>"),
-        json!(ports),
-        json!(age),
-        json!(pairs(&spec["selector"])),
     ]
 }
 

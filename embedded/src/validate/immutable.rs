@@ -44,6 +44,27 @@ pub(crate) fn changed(resource: &Resource, old: &Value, new: &Value) -> Vec<Caus
                 errors.push(FieldError::invalid(path, value, "field is immutable"));
             }
         }
+        "Deployment" | "ReplicaSet" => immutable(old, new, "spec", "selector", &mut errors),
+        "StatefulSet" => stateful_set(old, new, &mut errors),
+        "Service" => service(old, new, &mut errors),
+        "PersistentVolumeClaim" => claim(old, new, &mut errors),
+        "PersistentVolume" => volume(old, new, &mut errors),
+        "StorageClass" => {
+            for field in [
+                "parameters",
+                "provisioner",
+                "reclaimPolicy",
+                "volumeBindingMode",
+            ] {
+                if old[field] != new[field] {
+                    errors.push(FieldError::invalid(
+                        field,
+                        &new[field],
+                        "field is immutable",
+                    ));
+                }
+            }
+        }
         "ConfigMap" | "Secret" if old["immutable"] == true => {
             for field in ["immutable", "data", "binaryData"] {
                 if old[field] != new[field] {
@@ -99,6 +120,94 @@ fn template_essence(job: &Value, suspended: bool) -> Value {
         }
     }
     template
+}
+
+/// A specification without some of its fields.
+fn without(object: &Value, fields: &[&str]) -> Option<Map<String, Value>> {
+    let mut spec = object["spec"].as_object()?.clone();
+    spec.retain(|field, _| !fields.contains(&field.as_str()));
+    Some(spec)
+}
+
+fn stateful_set(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
+    let mutable = [
+        "replicas",
+        "ordinals",
+        "template",
+        "updateStrategy",
+        "revisionHistoryLimit",
+        "persistentVolumeClaimRetentionPolicy",
+        "minReadySeconds",
+    ];
+    if without(old, &mutable) != without(new, &mutable) {
+        errors.push(FieldError::forbidden(
+            "spec",
+            "updates to statefulset spec for fields other than 'replicas', 'ordinals', \
+             'template', 'updateStrategy', 'revisionHistoryLimit', \
+             'persistentVolumeClaimRetentionPolicy' and 'minReadySeconds' are forbidden",
+        ));
+    }
+}
+
+fn service(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
+    let (was, is) = (&old["spec"]["clusterIP"], &new["spec"]["clusterIP"]);
+    let has = |address: &Value| address.as_str().is_some_and(|text| !text.is_empty());
+    if has(was) && has(is) && was != is {
+        let detail = "may not change once set";
+        let value = format!("[{is}]");
+        errors.push(FieldError::invalid("spec.clusterIPs[0]", value, detail));
+    }
+}
+
+/// What a claim asks for stays, but for its size while it is bound, and for what binds it.
+fn claim(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
+    let bound = old["status"]["phase"] == "Bound";
+    let mut mutable = vec!["volumeAttributesClassName"];
+    if old["spec"]["volumeName"].as_str().is_none_or(str::is_empty) {
+        mutable.push("volumeName");
+    }
+    if old["spec"]["storageClassName"].is_null() {
+        mutable.push("storageClassName");
+    }
+    if bound {
+        mutable.push("resources");
+    }
+    if without(old, &mutable) != without(new, &mutable) {
+        errors.push(FieldError::forbidden(
+            "spec",
+            "spec is immutable after creation except resources.requests and \
+             volumeAttributesClassName for bound claims",
+        ));
+    }
+}
+
+fn volume(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
+    let mutable = [
+        "accessModes",
+        "capacity",
+        "claimRef",
+        "mountOptions",
+        "nodeAffinity",
+        "persistentVolumeReclaimPolicy",
+        "storageClassName",
+        "volumeAttributesClassName",
+    ];
+    let (mut was, mut is) = (without(old, &mutable), without(new, &mutable));
+    let mode = |spec: &mut Option<Map<String, Value>>| spec.as_mut()?.remove("volumeMode");
+    if mode(&mut was) != mode(&mut is) {
+        let value = &new["spec"]["volumeMode"];
+        errors.push(FieldError::invalid(
+            "spec.volumeMode",
+            value,
+            "field is immutable",
+        ));
+    }
+    if was != is {
+        errors.push(FieldError::forbidden(
+            "spec.persistentvolumesource",
+            "spec.persistentvolumesource is immutable after creation",
+        ));
+    }
 }
 
 /// A pod's specification without what may change.

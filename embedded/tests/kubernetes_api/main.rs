@@ -6,6 +6,7 @@
     reason = "a test, and what it calls, may fail so"
 )]
 
+mod apply;
 mod durability;
 mod listener;
 mod objects;

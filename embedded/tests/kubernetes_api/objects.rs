@@ -161,8 +161,9 @@ async fn every_form_of_patch_changes_what_it_names() {
         .await
         .unwrap();
     applied["data"] = json!({ "y": "2" });
+    let other = PatchParams::apply("other");
     let both = maps
-        .patch("new", &params, &Patch::Apply(&applied))
+        .patch("new", &other, &Patch::Apply(&applied))
         .await
         .unwrap();
     assert_eq!(both.data.unwrap().len(), 2);

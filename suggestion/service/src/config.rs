@@ -1,6 +1,7 @@
 //! The part of a KatibConfig that says who serves which algorithm, and what collectors run with.
 
 mod collector;
+mod unused;
 
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use serde_json::{Map, Value};
 
 const API_VERSION: &str = "config.kubeflow.org/v1beta1";
 const KIND: &str = "KatibConfig";
+/// Where a ConfigMap holds the configuration.
+pub const CONFIG_MAP_KEY: &str = "katib-config.yaml";
 
 /// How long a service has to answer, unless the configuration says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -133,6 +136,7 @@ struct Document {
     kind: String,
     init: Map<String, Value>,
     runtime: Runtime,
+    data: Map<String, Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -178,10 +182,22 @@ pub struct KatibConfig {
     pub init: Vec<String>,
 }
 
-/// Reads a KatibConfig.
+/// Reads a KatibConfig, or the ConfigMap `katib-config` with one in it.
 pub fn parse_katib_config(text: &str) -> Result<KatibConfig, ConfigError> {
-    let document: Document =
-        serde_saphyr::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))?;
+    let document = read(text)?;
+    if document.api_version != "v1" || document.kind != "ConfigMap" {
+        return understand(document);
+    }
+    let inner = document.data.get(CONFIG_MAP_KEY).and_then(Value::as_str);
+    let missing = || ConfigError::Syntax(format!("the ConfigMap has no key {CONFIG_MAP_KEY}"));
+    understand(read(inner.ok_or_else(missing)?)?)
+}
+
+fn read(text: &str) -> Result<Document, ConfigError> {
+    serde_saphyr::from_str(text).map_err(|e| ConfigError::Syntax(e.to_string()))
+}
+
+fn understand(document: Document) -> Result<KatibConfig, ConfigError> {
     if document.api_version != API_VERSION || document.kind != KIND {
         let found = format!("{} {}", document.api_version, document.kind)
             .trim()
@@ -336,6 +352,20 @@ mod tests {
     fn a_configuration_without_suggestions_has_none() {
         let text = format!("apiVersion: {API_VERSION}\nkind: {KIND}\n");
         assert_eq!(parse_katib_config(&text).unwrap(), KatibConfig::default());
+    }
+
+    #[test]
+    fn a_config_map_holds_one() {
+        let text = format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: katib-config}}\ndata:\n\
+             \x20 {CONFIG_MAP_KEY}: |\n    apiVersion: {API_VERSION}\n    kind: {KIND}\n\
+             \x20   runtime:\n      suggestions:\n      - algorithmName: a\n\
+             \x20       endpoint: localhost:6789\n"
+        );
+        let config = parse_katib_config(&text).unwrap();
+        assert_eq!(config.suggestions[0].algorithm_name, "a");
+        let error = parse_katib_config("apiVersion: v1\nkind: ConfigMap\n").unwrap_err();
+        assert!(error.to_string().contains(CONFIG_MAP_KEY), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! An API, a node and a Job controller over a temporary folder.
+//! An API, a node and the controllers of workloads over a temporary folder.
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use diwan_embedded::resource::{JOBS, PODS, Resource};
 use diwan_embedded::{Api, DeleteOptions, LogOptions, Options, PodLogs, Status, WatchEvent};
-use diwan_node::{JobController, Node, NodeOptions};
+use diwan_node::{Node, NodeOptions};
+use diwan_workloads::Controllers;
 use futures::StreamExt as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -15,13 +16,13 @@ use tempfile::TempDir;
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// An API with a node and a Job controller.
+/// An API with a node and the controllers of workloads.
 pub(crate) struct Cluster {
     pub(crate) folder: TempDir,
     pub(crate) api: Api,
     pub(crate) options: NodeOptions,
     node: Option<Node>,
-    jobs: Option<JobController>,
+    workloads: Option<Controllers>,
 }
 
 impl Cluster {
@@ -51,30 +52,30 @@ impl Cluster {
             api,
             options,
             node: None,
-            jobs: None,
+            workloads: None,
         };
         cluster.start_node().await;
         cluster
     }
 
-    /// Starts a node and a Job controller, as a new process would.
+    /// Starts a node and the controllers of workloads, as a new process would.
     pub(crate) async fn start_node(&mut self) {
         let node = Node::start(self.api.clone(), self.options.clone())
             .await
             .unwrap();
         self.node = Some(node);
-        self.jobs = Some(JobController::start(self.api.clone(), "machine"));
+        self.workloads = Some(Controllers::start(&self.api, "machine", self.folder.path()));
     }
 
     /// Ends the node as kill -9 would: at once, without a word to anybody.
     pub(crate) fn kill_node(&mut self) {
         self.node = None;
-        self.jobs = None;
+        self.workloads = None;
     }
 
     /// Ends the node as Ctrl-C does.
     pub(crate) async fn stop_node(&mut self) {
-        self.jobs = None;
+        self.workloads = None;
         self.node.take().unwrap().stop(Duration::from_secs(5)).await;
     }
 
@@ -115,9 +116,20 @@ impl Cluster {
         name: &str,
         wanted: impl Fn(&Value) -> bool,
     ) -> Arc<Value> {
+        self.until_in(kind, "default", name, wanted).await
+    }
+
+    /// Waits until an object of a namespace, or of none, is as it should be.
+    pub(crate) async fn until_in(
+        &self,
+        kind: &'static Resource,
+        namespace: &str,
+        name: &str,
+        wanted: impl Fn(&Value) -> bool,
+    ) -> Arc<Value> {
         let (_, version) = self.api.list(kind, None);
-        let mut seen = self.api.get(kind, "default", name);
-        let mut events = pin!(self.api.watch(kind, Some("default"), version));
+        let mut seen = self.api.get(kind, namespace, name);
+        let mut events = pin!(self.api.watch(kind, Some(namespace), version));
         let waiting = async {
             loop {
                 if let Some(object) = seen.take().filter(|object| wanted(object)) {
@@ -132,7 +144,7 @@ impl Cluster {
             }
         };
         let found = tokio::time::timeout(PATIENCE, waiting).await.ok();
-        found.unwrap_or_else(|| panic!("{name} stays {:#?}", self.api.get(kind, "default", name)))
+        found.unwrap_or_else(|| panic!("{name} stays {:#?}", self.api.get(kind, namespace, name)))
     }
 
     /// Waits for a pod's end and returns its phase and the pod.
@@ -149,10 +161,15 @@ impl Cluster {
 
     /// Waits until an object is gone.
     pub(crate) async fn gone(&self, kind: &'static Resource, name: &str) {
+        self.vanished(kind, "default", name).await;
+    }
+
+    /// Waits until an object of a namespace, or of none, is gone.
+    pub(crate) async fn vanished(&self, kind: &'static Resource, namespace: &str, name: &str) {
         let (_, version) = self.api.list(kind, None);
-        let mut events = pin!(self.api.watch(kind, Some("default"), version));
+        let mut events = pin!(self.api.watch(kind, Some(namespace), version));
         let waiting = async {
-            while self.api.get(kind, "default", name).is_some() {
+            while self.api.get(kind, namespace, name).is_some() {
                 events.next().await;
             }
         };

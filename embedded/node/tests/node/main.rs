@@ -1,4 +1,4 @@
-//! The node and the Job controller with real processes, seen through the API.
+//! The node with real processes, seen through the API.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -8,7 +8,6 @@
 mod cluster;
 mod config;
 mod crash;
-mod jobs;
 mod lifecycle;
 mod logs;
 mod schedule;
