@@ -6,6 +6,8 @@
 #   make lint    formatting, clippy, licences and dependencies, types of the web page
 #   make test-kubernetes  the same on a real Kubernetes of this tree's own (root)
 #   make kubernetes-up   a real one-node Kubernetes of this tree's own; kubernetes-down ends it
+#   make test-contract  the requests of embedded/tests/contract to a real kube-apiserver; RECORD=1 writes
+#                what it answers
 #   make ui      build the web page that the binary carries
 
 SHELL := /bin/bash
@@ -14,7 +16,7 @@ VENV := .venv
 TOOLS := .cache/tools
 
 .PHONY: help demo demo-stop test bench bench-search lint ui build python browser deny rust-lint rust-test web-test
-.PHONY: test-kubernetes kubernetes-binaries kubernetes-up kubernetes-down
+.PHONY: test-kubernetes test-contract kubernetes-binaries kubernetes-up kubernetes-down
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -82,6 +84,10 @@ rust-test: build python browser
 # take long: `make test-kubernetes CASES="killed thousands"`. DIWAN_TEST_KILLS=20 makes one of them longer.
 test-kubernetes: build kubernetes-binaries python browser
 	cargo test --locked -p diwan-tests --features kubernetes --test kubernetes -- $(CASES)
+
+# Starts etcd and kube-apiserver, without root; KUBEBUILDER_ASSETS names the folder of others than ours.
+test-contract:
+	cargo test --locked -p diwan-embedded --test contract -- --ignored --nocapture
 
 web-test: ui
 	cd ui/web && npm test

@@ -328,6 +328,23 @@ impl Api {
         })
     }
 
+    /// The objects that a selector selects, as they were at a version of the past; `None` when
+    /// that is forgotten.
+    pub(crate) fn select_at(
+        &self,
+        resource: &'static Resource,
+        namespace: Option<&str>,
+        selector: &Selector,
+        version: u64,
+    ) -> Option<Vec<Arc<Object>>> {
+        let objects = self
+            .store()
+            .read(|state| state.list_at(resource.storage, namespace, version));
+        let mut objects = objects.ok()?;
+        objects.retain(|object| selector.matches(&object.value));
+        Some(objects)
+    }
+
     /// The changes of a kind after a version, in one namespace or in all.
     pub fn watch(
         &self,

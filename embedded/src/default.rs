@@ -34,6 +34,7 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "Namespace" => namespace(object),
         "RoleBinding" | "ClusterRoleBinding" => rbac::apply(object),
         "PriorityClass" => priority_class(object),
+        "Event" => event(object),
         _ => {}
     }
 }
@@ -57,6 +58,15 @@ fn namespace(object: &mut Value) {
         fields["spec"] = json!({ "finalizers": ["kubernetes"] });
     }
     set(fields, "status", json!({ "phase": "Active" }));
+}
+
+/// The fields that every event has, as core/v1 writes it.
+fn event(object: &mut Value) {
+    if let Some(fields) = object.as_object_mut() {
+        set(fields, "reportingComponent", json!(""));
+        set(fields, "reportingInstance", json!(""));
+        set(fields, "source", json!({}));
+    }
 }
 
 /// Sets a field that is absent or null.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     pod_usage,
-    resource::{Kinds, PODS, Resource},
+    resource::{Kinds, NAMESPACES, PODS, Resource},
     rest::reply,
     review,
     status::Status,
@@ -132,6 +132,16 @@ fn group(kinds: &Kinds, name: &str) -> Value {
 fn verbs(resource: &Resource) -> Value {
     if resource.read_only {
         return json!(["get", "list", "watch"]);
+    }
+    if resource.custom {
+        let read = ["delete", "deletecollection", "get", "list"];
+        let write = ["patch", "create", "update", "watch"];
+        return json!([read, write].concat());
+    }
+    if resource == &NAMESPACES {
+        return json!([
+            "create", "delete", "get", "list", "patch", "update", "watch"
+        ]);
     }
     json!([
         "create",

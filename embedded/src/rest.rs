@@ -3,8 +3,10 @@
 mod accept;
 pub(crate) mod body;
 mod deletion;
+mod duplicate;
 mod eviction;
 mod field_validation;
+mod list_options;
 mod log;
 mod manager;
 mod patched;
@@ -18,6 +20,7 @@ mod stream;
 mod usage;
 mod watch;
 mod write;
+mod write_options;
 
 use std::{
     convert::Infallible,
@@ -92,10 +95,20 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let api = self.api.clone();
+        let head = request.method() == Method::HEAD;
+        let accept = request.headers().get(header::ACCEPT);
+        let accept = accept.and_then(|value| value.to_str().ok());
+        let yaml = accept.is_some_and(|accept| Form::negotiate(accept) == Some(Form::Yaml));
         Box::pin(async move {
-            Ok(answer(&api, request)
-                .await
-                .unwrap_or_else(|status| reply::failure(&status)))
+            let failure = |status: Status| match reply::yaml(status.code, &status.to_value()) {
+                Ok(response) if yaml => response,
+                _ => reply::failure(&status),
+            };
+            let mut response = answer(&api, request).await.unwrap_or_else(failure);
+            if head {
+                *response.body_mut() = Body::empty();
+            }
+            Ok(response)
         })
     }
 }
@@ -107,6 +120,8 @@ struct Call<'a> {
     target: Target,
     query: Query,
     accept: &'a str,
+    /// Whether the request changes nothing.
+    reads: bool,
     content_type: &'a str,
     user_agent: &'a str,
     body: Bytes,
@@ -115,7 +130,20 @@ struct Call<'a> {
 impl Call<'_> {
     /// The form of the answer.
     fn form(&self) -> Result<Form, Status> {
-        Form::negotiate(self.accept)
+        let target = &self.target;
+        Form::negotiate(self.accept).ok_or_else(|| {
+            // A known type in a form that is not known.
+            let formed = self.accept.starts_with("application/json");
+            if target.resource.custom || formed {
+                return Status::not_acceptable_custom(accept::WHOLE);
+            }
+            let lists = target.name.is_none() && self.reads;
+            Status::not_acceptable(if lists {
+                accept::STREAMED
+            } else {
+                accept::WHOLE
+            })
+        })
     }
 }
 
@@ -155,6 +183,7 @@ where
                 target,
                 query,
                 accept,
+                reads: parts.method == Method::GET,
                 content_type,
                 user_agent: text(header::USER_AGENT),
                 body,
@@ -169,11 +198,16 @@ where
             let body = collect(body).await?;
             review::answer(api, &user, &target, &body, text(header::CONTENT_TYPE))
         }
+        Route::Nowhere => Ok(nowhere()),
         other if parts.method != Method::GET && parts.method != Method::HEAD => {
             drop(other);
             Err(Status::method_not_allowed())
         }
-        Route::Discovery(path) => discovery::answer(&kinds, &path, accept),
+        Route::Discovery(path) => match discovery::answer(&kinds, &path, accept) {
+            // A group that is not known: what answers elsewhere knows no page for it.
+            Err(_) if path.matches('/').count() == 1 && path.starts_with("apis/") => Ok(nowhere()),
+            answer => answer,
+        },
         Route::OpenApi(path) => openapi::answer(&kinds, &path),
         Route::Version => Ok(reply::json(200, &discovery::version())),
         Route::Health => Ok(reply::text("ok")),
@@ -184,21 +218,48 @@ where
 async fn dispatch(method: &Method, call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let named = target.name.is_some();
+    let custom = target.resource.custom;
+    if target.watch {
+        return match *method {
+            Method::GET => watch::answer(call),
+            _ => Err(Status::method_not_allowed()),
+        };
+    }
+    // Kinds of definitions are served across namespaces only to readers.
+    let across = target.resource.namespaced && target.namespace.is_none();
+    if custom && across && !matches!(*method, Method::GET | Method::HEAD) {
+        return Ok(nowhere());
+    }
     if target.resource.read_only && !matches!(*method, Method::GET | Method::HEAD) {
         return Err(Status::method_not_allowed());
     }
     match (target.subresource.as_deref(), method.as_str()) {
         (Some("log"), "GET") => log::answer(call).await,
         (Some("eviction"), "POST") => eviction::answer(call).await,
-        (None | Some("status"), "GET" | "HEAD") if named => read::get(call),
-        (None, "GET" | "HEAD") => read::list(call),
-        (None, "POST") if !named => write::create(call).await,
+        (None | Some("status"), "GET") if named => read::get(call),
+        (None | Some("status"), "HEAD") if named && custom => read::get(call),
+        (None, "GET") => read::list(call),
+        (None, "HEAD") if custom => read::list(call),
+        (None, "POST") if !named || custom => write::create(call).await,
+        (None, "PUT" | "PATCH") if custom && !named => {
+            Err(Status::bad_request("name must be provided"))
+        }
         (None | Some("status" | "finalize"), "PUT") if named => write::update(call).await,
         (None | Some("status"), "PATCH") if named => write::patch(call).await,
         (None, "DELETE") if named => deletion::one(call).await,
         (None, "DELETE") => deletion::many(call).await,
+        (Some("status"), "DELETE") if custom => {
+            Err(Status::not_supported(target.resource, "delete"))
+        }
+        (Some("status"), "POST") if custom => Err(Status::not_supported(target.resource, "create")),
         _ => Err(Status::method_not_allowed()),
     }
+}
+
+/// The page that is not there.
+fn nowhere() -> Response<Body> {
+    let text = Body::from("404 page not found\n");
+    reply::response(404, "text/plain; charset=utf-8", text)
 }
 
 async fn collect<B>(body: B) -> Result<Bytes, Status>

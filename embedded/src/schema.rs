@@ -5,6 +5,7 @@
 
 mod builtin;
 mod lists;
+mod mistyped;
 mod path;
 pub(crate) mod place;
 mod prune;
@@ -15,9 +16,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde_json::{Map, Value, json};
 
-pub(crate) use self::{
-    builtin::{REFERENCE_PREFIX, definitions as builtin_definitions, name as builtin_name},
-    validate::Mistyped,
+pub(crate) use self::builtin::{
+    REFERENCE_PREFIX, definitions as builtin_definitions, name as builtin_name,
 };
 use crate::resource::Resource;
 

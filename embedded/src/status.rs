@@ -18,6 +18,8 @@ pub struct Status {
     pub message: String,
     /// `details`, where there are any.
     pub details: Option<Box<Value>>,
+    /// Where a client may go on with a list that has become too old.
+    pub(crate) goes_on: Option<String>,
 }
 
 /// One reason among several why an object is invalid.
@@ -31,6 +33,12 @@ pub struct Cause {
     pub message: String,
 }
 
+impl Cause {
+    fn to_value(&self) -> Value {
+        json!({ "reason": self.reason, "message": self.message, "field": self.field })
+    }
+}
+
 impl Status {
     /// A failure with a code, a reason and a message.
     pub fn new(code: u16, reason: impl Into<String>, message: impl Into<String>) -> Self {
@@ -39,6 +47,7 @@ impl Status {
             reason: reason.into(),
             message: message.into(),
             details: None,
+            goes_on: None,
         }
     }
 
@@ -84,31 +93,77 @@ impl Status {
         Self::new(409, "Conflict", message).about(resource, name)
     }
 
+    /// The object is not the one that is to be deleted. Kubernetes names the kind here.
+    pub(crate) fn conflict_of_kind(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = resource.qualified_kind();
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
+        let mut status = Self::new(409, "Conflict", message);
+        let mut details = named(resource, name);
+        details.insert("kind".to_owned(), json!(resource.kind));
+        status.details = Some(Box::new(Value::Object(details)));
+        status
+    }
+
     /// The object breaks rules.
     pub fn invalid(resource: &Resource, name: &str, causes: &[Cause]) -> Self {
-        let causes = causes
-            .iter()
-            .map(|c| json!({ "reason": c.reason, "message": c.message, "field": c.field }));
-        Self::invalid_because(resource, name, causes.collect())
+        let causes = causes.iter().map(Cause::to_value).collect();
+        Self::invalid_because(resource, name, causes)
+    }
+
+    /// The object breaks rules, and says that it is of another kind.
+    pub(crate) fn invalid_as(
+        resource: &Resource,
+        kind: &str,
+        name: &str,
+        causes: &[Cause],
+    ) -> Self {
+        let mut details = named(resource, name);
+        details.insert("kind".to_owned(), json!(kind));
+        let causes = causes.iter().map(Cause::to_value).collect();
+        let qualified = format!("{kind}.{}", resource.group);
+        Self::invalid_kind(&qualified, name, details, causes)
     }
 
     fn invalid_because(resource: &Resource, name: &str, causes: Vec<Value>) -> Self {
+        let mut details = named(resource, name);
+        details.insert("kind".to_owned(), json!(resource.kind));
+        Self::invalid_kind(&resource.qualified_kind(), name, details, causes)
+    }
+
+    fn invalid_kind(
+        qualified_kind: &str,
+        name: &str,
+        mut details: Map<String, Value>,
+        causes: Vec<Value>,
+    ) -> Self {
         let text = |cause: &Value| {
             let part = |key: &str| cause[key].as_str().unwrap_or_default().to_owned();
             format!("{}: {}", part("field"), part("message"))
         };
-        let texts: Vec<String> = causes.iter().map(text).collect();
+        let mut texts: Vec<String> = Vec::new();
+        for cause in &causes {
+            let text = text(cause);
+            if !texts.contains(&text) {
+                texts.push(text);
+            }
+        }
         let list = match texts.as_slice() {
             [one] => one.clone(),
             several => format!("[{}]", several.join(", ")),
         };
-        let message = format!("{} {name:?} is invalid: {list}", resource.qualified_kind());
+        let message = format!("{qualified_kind} {name:?} is invalid: {list}");
         let mut status = Self::new(422, "Invalid", message);
-        let mut details = named(resource, name);
-        details.insert("kind".to_owned(), json!(resource.kind));
         details.insert("causes".to_owned(), Value::Array(causes));
         status.details = Some(Box::new(Value::Object(details)));
         status
+    }
+
+    /// The parameters of a request, which are of a kind such as `ListOptions`, break rules.
+    pub(crate) fn invalid_options(kind: &str, causes: &[Cause]) -> Self {
+        let details = json!({ "group": "meta.k8s.io", "kind": kind });
+        let details = details.as_object().cloned().unwrap_or_default();
+        let causes = causes.iter().map(Cause::to_value).collect();
+        Self::invalid_kind(&format!("{kind}.meta.k8s.io"), "", details, causes)
     }
 
     /// Two verdicts on the same object as one, so that a user sees every error at once: what the
@@ -179,10 +234,36 @@ impl Status {
         status
     }
 
-    /// None of the formats that the client accepts can be written.
-    pub fn not_acceptable(known: &str) -> Self {
+    /// The same of an object whose kind comes from a definition.
+    pub(crate) fn not_acceptable_custom(known: &str) -> Self {
         let text = format!("only the following media types are accepted: {known}");
         Self::new(406, "NotAcceptable", text)
+    }
+
+    /// The method does not exist for objects of a definition.
+    pub(crate) fn not_supported(resource: &Resource, verb: &str) -> Self {
+        let kind = resource.qualified();
+        let text = format!("{verb} is not supported on resources of kind {kind:?}");
+        Self::new(405, "MethodNotAllowed", text).about(resource, "")
+    }
+
+    /// An update does not say which version it is made from. Kubernetes names the plural here.
+    pub(crate) fn version_required(resource: &Resource, name: &str) -> Self {
+        let cause = Cause {
+            field: "metadata.resourceVersion".to_owned(),
+            reason: "FieldValueInvalid",
+            message: "Invalid value: 0: must be specified for an update".to_owned(),
+        };
+        let (kind, details) = (resource.qualified(), named(resource, name));
+        Self::invalid_kind(&kind, name, details, vec![cause.to_value()])
+    }
+
+    /// None of the formats that the client accepts can be written.
+    pub fn not_acceptable(known: &str) -> Self {
+        let text = format!("406: Not Acceptable\n\nAvailable representations: {known}");
+        let mut status = Self::new(406, "NotAcceptable", text);
+        status.details = Some(Box::new(json!({})));
+        status
     }
 
     /// The body is in a format that is not known here.
@@ -207,6 +288,25 @@ impl Status {
             "Expired",
             format!("too old resource version: {asked} ({oldest})"),
         )
+    }
+
+    /// The server has not seen the version yet.
+    pub(crate) fn too_new(asked: u64, current: u64) -> Self {
+        let text = format!("Timeout: Too large resource version: {asked}, current: {current}");
+        let mut status = Self::new(504, "Timeout", text);
+        status.details = Some(Box::new(json!({
+            "causes": [{
+                "reason": "ResourceVersionTooLarge",
+                "message": "Too large resource version",
+            }],
+            "retryAfterSeconds": 1,
+        })));
+        status
+    }
+
+    /// How many seconds a client is to wait before it asks again.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.details.as_ref()?["retryAfterSeconds"].as_u64()
     }
 
     /// Something of ours broke.
@@ -236,6 +336,9 @@ impl Status {
         if !self.reason.is_empty() {
             value["reason"] = json!(self.reason);
         }
+        if let Some(token) = &self.goes_on {
+            value["metadata"]["continue"] = json!(token);
+        }
         if let Some(details) = &self.details {
             value["details"] = details.as_ref().clone();
         }
@@ -259,7 +362,9 @@ impl Status {
 
 fn named(resource: &Resource, name: &str) -> Map<String, Value> {
     let mut details = Map::new();
-    details.insert("name".to_owned(), json!(name));
+    if !name.is_empty() {
+        details.insert("name".to_owned(), json!(name));
+    }
     if !resource.group.is_empty() {
         details.insert("group".to_owned(), json!(resource.group));
     }

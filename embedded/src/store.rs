@@ -11,7 +11,7 @@ mod writer;
 
 use std::{
     fs::{self, File, TryLockError},
-    io::{self, Read, Seek, Write},
+    io::{self, Read, Seek, Write as _},
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
@@ -48,8 +48,10 @@ pub(crate) struct Object {
     pub(crate) version: u64,
     /// Its fields.
     pub(crate) value: Arc<Value>,
-    /// Its fields as JSON.
+    /// Its fields as JSON, of which kind and API version come first.
     pub(crate) json: Bytes,
+    /// Where in the JSON the other fields begin.
+    rest: usize,
 }
 
 /// What must hold for an operation to be done.
@@ -295,15 +297,66 @@ pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
 }
 
 impl Object {
-    /// Gives a version to an object's fields.
+    /// Gives a version to an object's fields; 0 is none, for what is only tried.
     pub(crate) fn new(key: Key, version: u64, mut value: Value) -> Self {
-        metadata::set(&mut value, "resourceVersion", version.to_string());
-        let json = Bytes::from(value.to_string());
+        if version > 0 {
+            metadata::set(&mut value, "resourceVersion", version.to_string());
+        }
+        let (json, rest) = written(&value);
         Self {
             key,
             version,
             value: Arc::new(value),
             json,
+            rest,
         }
+    }
+
+    /// The fields as JSON without kind and API version, but for the brace that opens them.
+    pub(crate) fn kindless(&self) -> Bytes {
+        self.json.slice(self.rest..)
+    }
+}
+
+/// An object's fields as JSON, kind and API version first, and where the others begin.
+fn written(value: &Value) -> (Bytes, usize) {
+    let mut json = vec![b'{'];
+    let field = |json: &mut Vec<u8>, name: &str, value: &Value| {
+        // Writing values to memory does not fail.
+        let _ = serde_json::to_writer(&mut *json, name);
+        json.push(b':');
+        let _ = serde_json::to_writer(&mut *json, value);
+        json.push(b',');
+    };
+    for name in ["kind", "apiVersion"] {
+        if let Some(value) = value.get(name) {
+            field(&mut json, name, value);
+        }
+    }
+    let rest = json.len();
+    for (name, value) in value.as_object().into_iter().flatten() {
+        if !matches!(name.as_str(), "kind" | "apiVersion") {
+            field(&mut json, name, value);
+        }
+    }
+    // The last comma: every object has its metadata.
+    json.pop();
+    json.push(b'}');
+    (Bytes::from(json), rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::written;
+
+    #[test]
+    fn kind_and_version_come_first() {
+        let object = json!({ "a\"b": 1, "apiVersion": "v1", "kind": "K", "metadata": {} });
+        let (json, rest) = written(&object);
+        assert!(json.starts_with(br#"{"kind":"K","apiVersion":"v1","#));
+        assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), object);
+        assert_eq!(&json[rest..], br#""a\"b":1,"metadata":{}}"#);
     }
 }

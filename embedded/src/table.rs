@@ -12,6 +12,17 @@ use crate::{
     rest::partial,
 };
 
+const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, \
+    although some resources may allow a client to request the generation of an appropriate name \
+    automatically. Name is primarily intended for creation idempotence and configuration \
+    definition. Cannot be updated. More info: \
+    https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
+const AGE: &str = "CreationTimestamp is a timestamp representing the server time when this object \
+    was created. It is not guaranteed to be set in happens-before order across separate \
+    operations. Clients may not set this value. It is represented in RFC3339 form and is in \
+    UTC.\n\nPopulated by the system. Read-only. Null for lists. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
+
 /// What a row holds beside its cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Include {
@@ -74,7 +85,7 @@ pub(crate) fn of(
             };
             let mut row = json!({ "cells": cells });
             match include {
-                Include::None => {}
+                Include::None => row["object"] = Value::Null,
                 Include::Metadata => row["object"] = partial(object),
                 Include::Object => row["object"] = (*object).clone(),
             }
@@ -86,8 +97,8 @@ pub(crate) fn of(
 
 impl Table {
     /// The object on the wire.
-    pub(crate) fn to_value(&self, version: &str, with_columns: bool) -> Value {
-        let columns = self.columns.iter().filter(|_| with_columns).map(|column| {
+    pub(crate) fn to_value(&self, metadata: Value, with_columns: bool) -> Value {
+        let columns = self.columns.iter().map(|column| {
             let format = if column.name == "Name" { "name" } else { "" };
             json!({
                 "name": column.name,
@@ -100,8 +111,8 @@ impl Table {
         json!({
             "kind": "Table",
             "apiVersion": "meta.k8s.io/v1",
-            "metadata": { "resourceVersion": version },
-            "columnDefinitions": columns.collect::<Value>(),
+            "metadata": metadata,
+            "columnDefinitions": with_columns.then(|| columns.collect::<Value>()),
             "rows": self.rows,
         })
     }
@@ -113,7 +124,11 @@ fn column(name: &str, priority: i64) -> Column {
         name: name.to_owned(),
         type_: "string".to_owned(),
         priority,
-        description: String::new(),
+        description: match name {
+            "Name" => NAME.to_owned(),
+            "Age" => AGE.to_owned(),
+            _ => String::new(),
+        },
     }
 }
 
@@ -123,7 +138,13 @@ fn custom_columns(printed: &[Value]) -> Vec<Column> {
         name: text(printed, "name"),
         type_: text(printed, "type"),
         priority: printed["priority"].as_i64().unwrap_or(0),
-        description: text(printed, "description"),
+        description: match text(printed, "description") {
+            none if none.is_empty() => {
+                let path = text(printed, "jsonPath");
+                format!("Custom resource definition column (in JSONPath format): {path}")
+            }
+            description => description,
+        },
     });
     std::iter::once(column("Name", 0)).chain(rest).collect()
 }

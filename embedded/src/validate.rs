@@ -1,8 +1,10 @@
 //! The rules of Kubernetes for names, labels and the built-in kinds that matter here.
 
+pub(crate) mod advice;
 pub(crate) mod immutable;
 mod job;
 mod label_selector;
+mod meta;
 mod pod;
 mod rbac;
 mod service;
@@ -13,7 +15,7 @@ use std::sync::LazyLock;
 
 use diwan_api::FieldError;
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{
     metadata,
@@ -78,34 +80,9 @@ pub(crate) fn metadata(resource: &Resource, object: &Value) -> Vec<Cause> {
         &object["metadata"]["labels"],
         &mut errors,
     );
-    for key in object["metadata"]["annotations"]
-        .as_object()
-        .into_iter()
-        .flat_map(|m| m.keys())
-    {
-        if let Some(detail) = qualified_name(&key.to_lowercase()) {
-            errors.push(FieldError::invalid("metadata.annotations", key, detail));
-        }
-    }
-    for (i, finalizer) in metadata::finalizers(object).into_iter().enumerate() {
-        if let Some(detail) = qualified_name(finalizer) {
-            let field = format!("metadata.finalizers[{i}]");
-            errors.push(FieldError::invalid(field, finalizer, detail));
-        }
-    }
-    for (i, owner) in metadata::owners(object).iter().enumerate() {
-        for field in ["apiVersion", "kind", "name", "uid"] {
-            if owner[field].as_str().is_none_or(str::is_empty) {
-                let path = format!("metadata.ownerReferences[{i}].{field}");
-                errors.push(FieldError::invalid(
-                    path,
-                    "",
-                    format!("{field} must not be empty"),
-                ));
-            }
-        }
-    }
-    errors.into_iter().map(cause).collect()
+    let mut causes: Vec<Cause> = errors.into_iter().map(cause).collect();
+    causes.extend(meta::check(resource, object));
+    causes
 }
 
 /// The rules of built-in kinds.
@@ -124,6 +101,8 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         "StorageClass" => storage::class(object, &mut errors),
         "ConfigMap" => data_keys(object, &["data", "binaryData"], &mut errors),
         "Secret" => data_keys(object, &["data"], &mut errors),
+        "Lease" => lease(&object["spec"], &mut errors),
+        "Event" if resource.group.is_empty() => event(object, &mut errors),
         _ => {}
     }
     let mut causes: Vec<Cause> = errors.into_iter().map(cause).collect();
@@ -133,7 +112,58 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         "PriorityClass" => rbac::priority_class(object, &mut causes),
         _ => {}
     }
+    causes.extend(match resource.kind {
+        "ConfigMap" => too_much_data(object, "[]"),
+        "Secret" => too_much_data(object, "data"),
+        _ => None,
+    });
     causes
+}
+
+fn lease(spec: &Value, errors: &mut Vec<FieldError>) {
+    for (field, least, relation) in [
+        ("leaseDurationSeconds", 1, "greater than 0"),
+        ("leaseTransitions", 0, "greater than or equal to 0"),
+    ] {
+        if let Some(number) = spec[field].as_i64().filter(|number| *number < least) {
+            let detail = format!("must be {relation}");
+            errors.push(FieldError::invalid(format!("spec.{field}"), number, detail));
+        }
+    }
+}
+
+fn event(object: &Value, errors: &mut Vec<FieldError>) {
+    let about = object["involvedObject"]["namespace"]
+        .as_str()
+        .unwrap_or_default();
+    if !about.is_empty() && about != metadata::namespace(object) {
+        let detail = "does not match event.namespace";
+        errors.push(FieldError::invalid(
+            "involvedObject.namespace",
+            about,
+            detail,
+        ));
+    }
+}
+
+/// Whether the values of an object are too large; Kubernetes names a field for it.
+fn too_much_data(object: &Value, field: &str) -> Option<Cause> {
+    const LIMIT: usize = 1 << 20;
+    let values = |field: &str| object[field].as_object().into_iter().flat_map(Map::values);
+    let length = |value: &Value| value.as_str().map_or(0, str::len);
+    // Bytes are written with four letters for three of them.
+    let encoded = |value: &Value| length(value) / 4 * 3;
+    let size: usize = if field == "data" {
+        values("data").map(encoded).sum()
+    } else {
+        let binary: usize = values("binaryData").map(encoded).sum();
+        values("data").map(length).sum::<usize>() + binary
+    };
+    (size > LIMIT).then(|| Cause {
+        field: field.to_owned(),
+        reason: "FieldValueTooLong",
+        message: format!("Too long: may not be more than {LIMIT} bytes"),
+    })
 }
 
 /// No finalizer may be added to an object that is being deleted.
@@ -174,52 +204,79 @@ pub(crate) fn label(name: &str) -> Option<String> {
     if name.len() > 63 {
         return Some("must be no more than 63 characters".to_owned());
     }
-    let valid = SUBDOMAIN_PATTERN.is_match(name) && !name.contains('.');
-    (!valid).then(|| LABEL.to_owned())
+    let detail = match SUBDOMAIN_PATTERN.is_match(name) {
+        true if name.contains('.') => "must not contain dots",
+        true => return None,
+        false => LABEL,
+    };
+    Some(detail.to_owned())
 }
 
 /// The rules for a map of labels.
 pub(crate) fn labels(field: &str, labels: &Value, errors: &mut Vec<FieldError>) {
     for (key, value) in labels.as_object().into_iter().flatten() {
-        if let Some(detail) = qualified_name(key) {
+        for detail in qualified_name(key) {
             errors.push(FieldError::invalid(field, key, detail));
         }
         match value.as_str() {
-            Some(text) if text.len() > 63 => {
-                let detail = "must be no more than 63 characters";
-                errors.push(FieldError::invalid(field, text, detail));
+            Some(text) => {
+                if let Some(detail) = label_value(text) {
+                    errors.push(FieldError::invalid(field, text, detail));
+                }
             }
-            Some(text) if !text.is_empty() && !NAME_PATTERN.is_match(text) => {
-                errors.push(FieldError::invalid(field, text, LABEL_VALUE));
-            }
-            Some(_) => {}
             None => errors.push(FieldError::invalid(field, value, "must be a string")),
         }
     }
 }
 
+/// What is wrong with a label's value.
+pub(crate) fn label_value(text: &str) -> Option<&'static str> {
+    if text.len() > 63 {
+        return Some("must be no more than 63 bytes");
+    }
+    (!text.is_empty() && !NAME_PATTERN.is_match(text)).then_some(LABEL_VALUE)
+}
+
 /// What is wrong with a name that may have a prefix, such as a label's key.
-fn qualified_name(key: &str) -> Option<String> {
-    let name = match key.split_once('/') {
-        Some(("", _)) => return Some("prefix part must be non-empty".to_owned()),
-        Some((prefix, name)) => {
-            if let Some(detail) = subdomain(prefix) {
-                return Some(format!("prefix part {detail}"));
+pub(crate) fn qualified_name(key: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let parts: Vec<&str> = key.split('/').collect();
+    let name = match parts.as_slice() {
+        [name] => name,
+        [prefix, name] => {
+            if prefix.is_empty() {
+                wrong.push("prefix part must be non-empty".to_owned());
+            } else if let Some(detail) = subdomain(prefix) {
+                wrong.push(format!("prefix part {detail}"));
             }
             name
         }
-        None => key,
+        _ => {
+            let rule = LABEL_KEY.replacen("name part", "a valid label key", 1);
+            let example =
+                "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
+            return vec![format!("{rule} {example}")];
+        }
     };
     if name.is_empty() {
-        return Some("name part must be non-empty".to_owned());
+        wrong.push("name part must be non-empty".to_owned());
+    } else if name.len() > 63 {
+        wrong.push("name part must be no more than 63 bytes".to_owned());
     }
-    if name.len() > 63 {
-        return Some("name part must be no more than 63 characters".to_owned());
+    if !NAME_PATTERN.is_match(name) {
+        wrong.push(LABEL_KEY.to_owned());
     }
-    (!NAME_PATTERN.is_match(name)).then(|| LABEL_KEY.to_owned())
+    wrong
 }
 
 fn data_keys(object: &Value, fields: &[&str], errors: &mut Vec<FieldError>) {
+    let binary = object["binaryData"].as_object();
+    for key in object["data"].as_object().into_iter().flat_map(Map::keys) {
+        if binary.is_some_and(|binary| binary.contains_key(key)) {
+            let detail = "duplicate of key present in binaryData";
+            errors.push(FieldError::invalid(format!("data[{key}]"), key, detail));
+        }
+    }
     for field in fields {
         for key in object[field].as_object().into_iter().flat_map(|m| m.keys()) {
             let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -255,10 +312,10 @@ mod tests {
     #[test]
     fn label_keys_may_have_a_prefix() {
         for key in ["a", "A_b.c", "katib.kubeflow.org/trial"] {
-            assert_eq!(qualified_name(key), None, "{key}");
+            assert_eq!(qualified_name(key), [""; 0], "{key}");
         }
         for key in ["", "/a", "a/", "a/b/c", "-a", "Up/a"] {
-            assert!(qualified_name(key).is_some(), "{key:?}");
+            assert!(!qualified_name(key).is_empty(), "{key:?}");
         }
     }
 
@@ -278,10 +335,11 @@ mod tests {
                 "metadata.name",
                 "metadata.labels",
                 "metadata.annotations",
+                "metadata.ownerReferences.apiVersion",
+                "metadata.ownerReferences.name",
+                "metadata.ownerReferences.uid",
+                "metadata.finalizers",
                 "metadata.finalizers[0]",
-                "metadata.ownerReferences[0].apiVersion",
-                "metadata.ownerReferences[0].name",
-                "metadata.ownerReferences[0].uid",
             ]
         );
     }

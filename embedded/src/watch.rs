@@ -86,7 +86,7 @@ impl History {
     }
 
     /// The changes after a version; `Err` holds the oldest version that can be asked for.
-    fn after(&self, version: u64) -> Result<Vec<Arc<Event>>, u64> {
+    pub(crate) fn after(&self, version: u64) -> Result<Vec<Arc<Event>>, u64> {
         if version < self.floor {
             return Err(self.floor);
         }

@@ -113,7 +113,7 @@ impl Api {
         };
         if dry_run {
             if self.object(resource, namespace, name).is_some() {
-                return Err(Status::already_exists(resource, name));
+                return Err(self.exists(resource, namespace, name));
             }
             return Ok(Arc::new(Object::new(key, 0, object.clone())));
         }
@@ -123,11 +123,20 @@ impl Api {
             .await
         {
             Outcome::Done(object) => Ok(object),
-            Outcome::Conflict => Err(Status::already_exists(resource, name)),
+            Outcome::Conflict => Err(self.exists(resource, namespace, name)),
             Outcome::NoNamespace => Err(Status::not_found(&NAMESPACES, namespace)),
             Outcome::NamespaceEnds => Err(namespace_ends(resource, namespace, name)),
             Outcome::Failed(why) => Err(Status::internal(why)),
         }
+    }
+
+    fn exists(&self, resource: &'static Resource, namespace: &str, name: &str) -> Status {
+        let mut status = Status::already_exists(resource, name);
+        let current = self.object(resource, namespace, name);
+        if current.is_some_and(|current| metadata::is_deleting(&current.value)) {
+            status.message = format!("object is being deleted: {}", status.message);
+        }
+        status
     }
 
     /// Says early that the namespace is missing; the writer decides it again.
@@ -171,14 +180,16 @@ fn prepare(resource: &'static Resource, namespace: &str, object: &mut Value) -> 
         ));
     }
     if !metadata::text(object, "resourceVersion").is_empty() {
-        return Err(Status::bad_request(
+        // Kubernetes has no reason for this error.
+        return Err(Status::new(
+            500,
+            "",
             "resourceVersion should not be set on objects to be created",
         ));
     }
     for field in [
         "uid",
         "creationTimestamp",
-        "generation",
         "resourceVersion",
         "selfLink",
         "deletionTimestamp",

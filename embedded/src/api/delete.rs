@@ -94,7 +94,10 @@ impl Api {
             }
             let mark = mark(resource, &current.value, &options, Timestamp::now());
             if options.dry_run {
-                return Ok(Deletion::Gone(current.value.clone()));
+                return Ok(match mark {
+                    Mark::Set(value) => Deletion::Marked(Arc::new(value)),
+                    _ => Deletion::Gone(current.value.clone()),
+                });
             }
             let change = match mark {
                 Mark::Already => return Ok(Deletion::Marked(current.value.clone())),
@@ -108,8 +111,9 @@ impl Api {
                 .write(current.key.clone(), expect, change)
                 .await
             {
-                Outcome::Done(object) if removes => {
-                    return Ok(Deletion::Gone(object.value.clone()));
+                // The caller sees the version that the end was made from.
+                Outcome::Done(_) if removes => {
+                    return Ok(Deletion::Gone(current.value.clone()));
                 }
                 Outcome::Done(object) => return Ok(Deletion::Marked(object.value.clone())),
                 Outcome::Failed(why) => return Err(Status::internal(why)),
@@ -136,10 +140,15 @@ fn check_preconditions(
 ) -> Result<(), Status> {
     let name = &object.key.name;
     let refuse = |what: &str, wanted: &str, actual: &str| {
+        let guess = match what {
+            "UID" => ". The object might have been deleted and then recreated",
+            _ => ". The object might have been modified",
+        };
         let why = format!(
-            "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {actual}"
+            "the {what} in the precondition ({wanted}) does not match the {what} in record \
+             ({actual}){guess}"
         );
-        Err(Status::conflict_because(resource, name, &why))
+        Err(Status::conflict_of_kind(resource, name, &why))
     };
     let uid = metadata::uid(&object.value);
     if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {
@@ -176,6 +185,9 @@ fn mark(resource: &Resource, old: &Value, options: &DeleteOptions, now: Timestam
             .unwrap_or(now);
         metadata::set(&mut new, "deletionTimestamp", metadata::time(end));
         metadata::set(&mut new, "deletionGracePeriodSeconds", grace);
+        if let Some(generation) = new["metadata"]["generation"].as_i64().filter(|_| !deleting) {
+            metadata::set(&mut new, "generation", generation + 1);
+        }
         if resource == &NAMESPACES {
             new["status"] = json!({ "phase": "Terminating" });
         }

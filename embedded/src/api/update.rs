@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use diwan_api::FieldError;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -115,6 +116,7 @@ impl Api {
                 return Err(Status::conflict(resource, name));
             }
             check_identity(resource, &current.value, &new)?;
+            check_end(resource, &current.value, &new)?;
             merge(resource, subresource, &current.value, &mut new);
             address::keep(resource, &current.value, &mut new);
             default::apply(resource, &mut new);
@@ -150,11 +152,21 @@ impl Api {
                 )));
             }
             let expect = Expect::Version(current.version);
+            let ends = matches!(change, Change::Remove(_));
             match self
                 .store()
                 .write(current.key.clone(), expect, change)
                 .await
             {
+                Outcome::Done(object) if ends => {
+                    // As in Kubernetes, the caller sees the version that the end was made from.
+                    let last = object.value.as_ref().clone();
+                    return Ok(Arc::new(Object::new(
+                        object.key.clone(),
+                        current.version,
+                        last,
+                    )));
+                }
                 Outcome::Done(object) => return Ok(object),
                 Outcome::Failed(why) => return Err(Status::internal(why)),
                 _ if wanted.is_empty() => {}
@@ -211,8 +223,21 @@ impl Api {
 fn check_identity(resource: &Resource, old: &Value, new: &Value) -> Result<(), Status> {
     let (ours, theirs) = (metadata::uid(old), metadata::uid(new));
     if !theirs.is_empty() && ours != theirs {
+        let key = if resource.custom {
+            format!("{}/{}", resource.group, resource.plural)
+        } else {
+            resource.plural.to_owned()
+        };
+        let (namespace, name) = (metadata::namespace(old), metadata::name(old));
+        let place = [&key, namespace, name]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("/");
         let why = format!(
-            "Precondition failed: UID in precondition: {theirs}, UID in object meta: {ours}"
+            "StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, \
+             AdditionalErrorMsg: Precondition failed: UID in precondition: {theirs}, UID in \
+             object meta: {ours}"
         );
         return Err(Status::conflict_because(
             resource,
@@ -221,6 +246,23 @@ fn check_identity(resource: &Resource, old: &Value, new: &Value) -> Result<(), S
         ));
     }
     Ok(())
+}
+
+/// Nobody but the server says when an object ends.
+fn check_end(resource: &Resource, old: &Value, new: &Value) -> Result<(), Status> {
+    let field = "deletionTimestamp";
+    let wanted = metadata::text(new, field);
+    if wanted.is_empty() || wanted == metadata::text(old, field) {
+        return Ok(());
+    }
+    let error = FieldError::invalid(format!("metadata.{field}"), wanted, "field is immutable");
+    let cause = validate::cause(error);
+    // Kubernetes checks this twice.
+    Err(Status::invalid(
+        resource,
+        metadata::name(old),
+        &[cause.clone(), cause],
+    ))
 }
 
 /// Takes over what the caller can't change, and the part that the request is not about.

@@ -42,6 +42,14 @@ pub(super) fn apply(job: &mut Value) {
             labels.insert(format!("{prefix}job-name"), json!(name));
         }
     }
+    // A job without labels has those of its pods.
+    let labels = job["spec"]["template"]["metadata"]["labels"].clone();
+    if metadata::labels(job).is_none() && labels.is_object() {
+        metadata::set(job, "labels", labels);
+    }
+    if let Some(fields) = job.as_object_mut() {
+        set(fields, "status", json!({}));
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,10 @@
 //! The form in which a client wants the answer.
 
-use crate::status::Status;
+/// The media types of one object.
+pub(super) const WHOLE: &str = "application/json, application/yaml";
+/// The media types of lists and their changes.
+pub(super) const STREAMED: &str =
+    "application/json, application/yaml, application/json;stream=watch";
 
 /// How objects are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,15 +21,11 @@ pub(super) enum Form {
 
 impl Form {
     /// The first form of an `Accept` header that can be written.
-    pub(super) fn negotiate(accept: &str) -> Result<Self, Status> {
+    pub(super) fn negotiate(accept: &str) -> Option<Self> {
         if accept.trim().is_empty() {
-            return Ok(Self::Json);
+            return Some(Self::Json);
         }
-        accept.split(',').find_map(form).ok_or_else(|| {
-            Status::not_acceptable(
-                "application/json, application/yaml, application/json;stream=watch",
-            )
-        })
+        accept.split(',').find_map(form)
     }
 }
 
@@ -76,8 +76,8 @@ mod tests {
             ("application/yaml", Form::Yaml),
             ("application/json;stream=watch", Form::Json),
         ] {
-            assert_eq!(Form::negotiate(accept), Ok(form), "{accept}");
+            assert_eq!(Form::negotiate(accept), Some(form), "{accept}");
         }
-        assert_eq!(Form::negotiate("text/html").unwrap_err().code, 406);
+        assert_eq!(Form::negotiate("text/html"), None);
     }
 }

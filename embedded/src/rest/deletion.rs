@@ -1,15 +1,17 @@
 //! Deleting one object, or those that a selector selects.
 
 use axum::body::Body;
+use diwan_api::FieldError;
 use http::Response;
 use serde_json::{Value, json};
 
-use super::{Call, body, read, reply};
+use super::{Call, accept::Form, body, read, reply, write_options};
 use crate::{
     api::{DeleteOptions, Deletion, Propagation},
     event_view, metadata,
-    resource::JOBS,
+    resource::{JOBS, NAMESPACES},
     status::Status,
+    validate::cause,
 };
 
 /// Deletes one object.
@@ -25,10 +27,10 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let mut response = match deletion {
         Deletion::Gone(object) if !resource.returns_deleted => {
             let uid = metadata::uid(&object);
-            reply::json(200, &Status::deleted(resource, target.name(), uid))
+            answer(call, &Status::deleted(resource, target.name(), uid))?
         }
         Deletion::Gone(object) | Deletion::Marked(object) => {
-            reply::json(200, &event_view::from_stored(resource, &object))
+            answer(call, &event_view::from_stored(resource, &object))?
         }
     };
     if orphans {
@@ -45,11 +47,19 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
     Ok(response)
 }
 
+/// Writes what came of a deletion.
+fn answer(call: &Call<'_>, value: &Value) -> Result<Response<Body>, Status> {
+    match call.form()? {
+        Form::Yaml => reply::yaml(200, value),
+        _ => Ok(reply::json(200, value)),
+    }
+}
+
 /// Deletes the objects that a selector selects.
 pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
-    if resource.namespaced && target.namespace.is_none() {
+    if resource == &NAMESPACES || resource.namespaced && target.namespace.is_none() {
         return Err(Status::method_not_allowed());
     }
     let options = options(call)?;
@@ -57,6 +67,10 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let (objects, version) =
         call.api
             .select_objects(resource, target.namespace.as_deref(), &selector);
+    let mut metadata = json!({ "resourceVersion": version.to_string() });
+    if resource.custom {
+        metadata["continue"] = json!("");
+    }
     let mut items = Vec::new();
     for object in objects {
         let key = &object.key;
@@ -66,7 +80,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
             .await
         {
             Ok(Deletion::Gone(object) | Deletion::Marked(object)) => {
-                items.push(event_view::from_stored(resource, &object).into_owned());
+                items.push(read::item(resource, &object));
             }
             Err(status) if status.reason == "NotFound" => {}
             Err(status) => return Err(status),
@@ -77,7 +91,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
         &json!({
             "kind": format!("{}List", resource.kind),
             "apiVersion": resource.api_version(),
-            "metadata": { "resourceVersion": version.to_string() },
+            "metadata": metadata,
             "items": items,
         }),
     ))
@@ -85,37 +99,39 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
 
 /// The options of a deletion, from the body or from parameters.
 fn options(call: &Call<'_>) -> Result<DeleteOptions, Status> {
+    call.form()?;
     let sent = if call.body.is_empty() {
         Value::Null
     } else {
-        body::decode(body::media_type(call.content_type), &call.body)?
+        let sent = body::decode(body::media_type(call.content_type), &call.body)?;
+        check_kind(&sent)?;
+        sent
     };
     read_options(call, &sent)
 }
 
 /// The options of a deletion, as they were sent, with those from parameters.
 pub(super) fn read_options(call: &Call<'_>, sent: &Value) -> Result<DeleteOptions, Status> {
+    let query = &call.query;
     let policy = sent["propagationPolicy"]
         .as_str()
-        .or(call.query.get("propagationPolicy"));
-    let orphan = match call.query.get("orphanDependents") {
+        .or(query.get("propagationPolicy"));
+    let orphan = match query.get("orphanDependents") {
         Some(text) => Some(text == "true"),
         None => sent["orphanDependents"].as_bool(),
     };
+    let mut dry_run: Vec<&str> = query.all("dryRun").collect();
+    let sent_dry_run = sent["dryRun"].as_array().into_iter().flatten();
+    dry_run.extend(sent_dry_run.filter_map(Value::as_str));
+    check(policy, orphan, &dry_run)?;
     let propagation = match (policy, orphan) {
-        (Some("Background"), _) | (None, Some(false)) => Some(Propagation::Background),
         (Some("Foreground"), _) => Some(Propagation::Foreground),
         (Some("Orphan"), _) | (None, Some(true)) => Some(Propagation::Orphan),
+        (Some(_), _) | (None, Some(false)) => Some(Propagation::Background),
         (None, None) => None,
-        (Some(other), _) => {
-            return Err(Status::bad_request(format!(
-                "propagationPolicy: Unsupported value: {other:?}: supported values: \"Background\", \
-                 \"Foreground\", \"Orphan\""
-            )));
-        }
     };
     let grace = match sent["gracePeriodSeconds"].as_i64() {
-        None => call.query.number("gracePeriodSeconds")?,
+        None => query.number("gracePeriodSeconds")?,
         seconds => seconds,
     };
     let text = |pointer: &str| {
@@ -123,14 +139,38 @@ pub(super) fn read_options(call: &Call<'_>, sent: &Value) -> Result<DeleteOption
             .and_then(Value::as_str)
             .map(str::to_owned)
     };
-    let dry_run = sent["dryRun"]
-        .as_array()
-        .is_some_and(|list| list.iter().any(|d| d == "All"));
     Ok(DeleteOptions {
         grace_period_seconds: grace,
         propagation,
         uid: text("/preconditions/uid"),
         resource_version: text("/preconditions/resourceVersion"),
-        dry_run: dry_run || call.query.dry_run()?,
+        dry_run: !dry_run.is_empty(),
     })
+}
+
+/// A body that says what it is must say that it is options.
+fn check_kind(sent: &Value) -> Result<(), Status> {
+    let text = |field: &str| sent[field].as_str().unwrap_or_default();
+    match text("kind") {
+        "" | "DeleteOptions" => Ok(()),
+        kind => Err(Status::bad_request(body::not_registered(
+            text("apiVersion"),
+            kind,
+        ))),
+    }
+}
+
+fn check(policy: Option<&str>, orphan: Option<bool>, dry_run: &[&str]) -> Result<(), Status> {
+    let field = "propagationPolicy";
+    let known = ["Foreground", "Background", "Orphan", "nil"];
+    let mut causes = Vec::new();
+    if let (Some(policy), Some(_)) = (policy, orphan) {
+        let why = "orphanDependents and deletionPropagation cannot be both set";
+        causes.push(cause(FieldError::invalid(field, policy, why)));
+    }
+    if let Some(other) = policy.filter(|policy| !known[..3].contains(policy)) {
+        causes.push(cause(FieldError::not_supported(field, other, &known)));
+    }
+    causes.extend(write_options::dry_run(dry_run));
+    write_options::refuse("DeleteOptions", &causes)
 }

@@ -21,7 +21,7 @@ pub(super) async fn answer(call: &Call<'_>) -> Result<Response<Body>, Status> {
     if call.api.get(resource, namespace, name).is_none() {
         return Err(Status::not_found(resource, name));
     }
-    if !options.dry_run && !call.query.dry_run()? {
+    if !options.dry_run {
         let now = metadata::time(Timestamp::now());
         let status = Subresource::Status;
         let modified = call

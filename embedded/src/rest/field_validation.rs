@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::Call;
-use crate::{schema::Mistyped, status::Status};
+use super::{Call, duplicate};
+use crate::status::Status;
 
 /// What is done about unknown fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +25,9 @@ pub(super) fn check(
 ) -> Result<Vec<String>, Status> {
     let resource = call.target.resource;
     let mode = match call.query.get("fieldValidation") {
-        None | Some("Warn") => Mode::Warn,
         Some("Ignore") => Mode::Ignore,
         Some("Strict") => Mode::Strict,
-        Some(other) => {
-            return Err(Status::bad_request(format!(
-                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \
-                 \"Strict\", \"Warn\""
-            )));
-        }
+        _ => Mode::Warn,
     };
     let Some(schema) = call.api.kinds().schema(resource) else {
         return Ok(Vec::new());
@@ -44,34 +38,51 @@ pub(super) fn check(
             resource.kind, resource.version, resource.kind
         )
     };
-    if !resource.custom
-        && let Some(Mistyped {
-            path,
-            given,
-            wanted,
-        }) = schema.mistyped(object, old)
-    {
-        return Err(Status::bad_request(format!(
-            "{}: json: cannot unmarshal {given} into Go struct field {}.{path} of type {wanted}",
-            about(),
-            resource.kind
-        )));
+    let mistyped = if resource.custom {
+        schema.mistyped_metadata(object, old)
+    } else {
+        schema.mistyped(object, old)
+    };
+    if let Some(mistyped) = mistyped {
+        return Err(Status::bad_request(format!("{}: {mistyped}", about())));
     }
-    let unknown: Vec<String> = schema
-        .prune(object, old)
-        .into_iter()
-        .map(|path| format!("unknown field \"{path}\""))
-        .collect();
+    let mut unknown = schema.prune(object, old);
     schema.settle(object);
-    match mode {
-        Mode::Strict if !unknown.is_empty() => {
-            let list = unknown.join(", ");
-            Err(Status::bad_request(format!(
-                "{}: strict decoding error: {list}",
-                about()
-            )))
-        }
-        Mode::Warn => Ok(unknown),
-        _ => Ok(Vec::new()),
+    if resource.custom {
+        // Kubernetes looks at the metadata of such kinds first.
+        unknown.sort_by_key(|path| !path.starts_with("metadata."));
     }
+    let mut wrong = Vec::new();
+    if mode != Mode::Ignore && old.is_none() {
+        wrong.extend(duplicates(call, mode));
+    }
+    let unknown = unknown.into_iter();
+    wrong.extend(unknown.map(|path| format!("unknown field \"{path}\"")));
+    match mode {
+        Mode::Strict if wrong.is_empty() => Ok(wrong),
+        Mode::Strict => {
+            let list = format!("strict decoding error: {}", wrong.join(", "));
+            Err(Status::bad_request(format!("{}: {list}", about())))
+        }
+        Mode::Warn => Ok(wrong),
+        Mode::Ignore => Ok(Vec::new()),
+    }
+}
+
+/// The fields that a body gives twice, as the reader of its form names them.
+fn duplicates(call: &Call<'_>, mode: Mode) -> Vec<String> {
+    if !call.content_type.contains("yaml") {
+        let paths = duplicate::of(&call.body).into_iter();
+        return paths
+            .map(|path| format!("duplicate field \"{path}\""))
+            .collect();
+    }
+    let heading = match mode {
+        Mode::Strict => "yaml: unmarshal errors:\n  ",
+        _ => "",
+    };
+    let found = duplicate::in_yaml(&call.body).into_iter();
+    found
+        .map(|(line, key)| format!("{heading}line {line}: key \"{key}\" already set in map"))
+        .collect()
 }

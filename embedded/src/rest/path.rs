@@ -23,6 +23,8 @@ pub(super) enum Route {
     Version,
     /// Whether the server is well.
     Health,
+    /// Nothing, not even for a client of the API.
+    Nowhere,
 }
 
 /// Objects of a kind: all, those of a namespace, or one of them.
@@ -32,6 +34,8 @@ pub(super) struct Target {
     pub(super) namespace: Option<String>,
     pub(super) name: Option<String>,
     pub(super) subresource: Option<String>,
+    /// Whether the path itself asks for changes, in the way of old.
+    pub(super) watch: bool,
 }
 
 /// A question about a user, and what it is asked of.
@@ -88,7 +92,15 @@ pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
             Ok(asked(found, namespace, ""))
         }
         ["apis", group, version, rest @ ..] => target(kinds, group, version, rest),
-        _ => Err(Status::no_such_path()),
+        _ => Ok(Route::Nowhere),
+    }
+}
+
+/// What is not there: in the groups of custom kinds no page, elsewhere no resource.
+fn missing(kinds: &Kinds, group: &str) -> Result<Route, Status> {
+    match kinds.all().iter().find(|r| r.group == group) {
+        Some(known) if !known.custom => Err(Status::no_such_path()),
+        _ => Ok(Route::Nowhere),
     }
 }
 
@@ -101,6 +113,10 @@ fn asked(review: &'static Review, namespace: &str, name: &str) -> Route {
 }
 
 fn target(kinds: &Kinds, group: &str, version: &str, parts: &[&str]) -> Result<Route, Status> {
+    let (watch, parts) = match parts {
+        ["watch", rest @ ..] => (true, rest),
+        parts => (false, parts),
+    };
     let (namespace, parts) = match parts {
         ["namespaces", namespace, rest @ ..] if !matches!(rest, [] | ["status" | "finalize"]) => {
             (Some((*namespace).to_owned()), rest)
@@ -108,30 +124,32 @@ fn target(kinds: &Kinds, group: &str, version: &str, parts: &[&str]) -> Result<R
         _ => (None, parts),
     };
     let [plural, rest @ ..] = parts else {
-        return Err(Status::no_such_path());
+        return missing(kinds, group);
     };
-    let resource = kinds
-        .find(group, version, plural)
-        .ok_or_else(Status::no_such_path)?;
+    let Some(resource) = kinds.find(group, version, plural) else {
+        return missing(kinds, group);
+    };
     let (name, subresource) = match rest {
         [] => (None, None),
         [name] => (Some((*name).to_owned()), None),
         [name, sub] if has_subresource(resource, sub) => {
             (Some((*name).to_owned()), Some((*sub).to_owned()))
         }
+        [name, _] if resource.custom => return Err(Status::not_found(resource, name)),
         _ => return Err(Status::no_such_path()),
     };
     // A namespaced object is reached only through its namespace, a cluster-wide one never.
     let misplaced = namespace.is_some() && !resource.namespaced
         || namespace.is_none() && resource.namespaced && name.is_some();
     if misplaced {
-        return Err(Status::no_such_path());
+        return missing(kinds, group);
     }
     Ok(Route::Resource(Target {
         resource,
         namespace,
         name,
         subresource,
+        watch,
     }))
 }
 
@@ -212,14 +230,19 @@ mod tests {
         for path in [
             "/api/v1/pods/p",
             "/api/v1/foos",
-            "/apis/kubeflow.org/v1/namespaces/n/trials",
             "/api/v1/namespaces/n/nodes/x",
             "/api/v1/namespaces/n/configmaps/c/status",
+        ] {
+            assert_eq!(parse(path).unwrap_err().code, 404, "{path}");
+        }
+        for path in [
+            "/apis/kubeflow.org/v1/namespaces/n/trials",
+            "/apis/other.org/v1/things",
             "/foo",
             "/",
             "/openapi/v2",
         ] {
-            assert_eq!(parse(path).unwrap_err().code, 404, "{path}");
+            assert_eq!(parse(path), Ok(Route::Nowhere), "{path}");
         }
     }
 }

@@ -28,9 +28,10 @@ impl Query {
         found.map(|(_, value)| value.as_str())
     }
 
-    /// A switch: `true` or `1`.
+    /// A switch: on when it is there, unless it says otherwise.
     pub(super) fn flag(&self, name: &str) -> bool {
-        matches!(self.get(name), Some("true" | "1" | "True"))
+        let found = self.0.iter().find(|(key, _)| key == name);
+        found.is_some_and(|(_, value)| !(value.eq_ignore_ascii_case("false") || value == "0"))
     }
 
     /// A number.
@@ -38,20 +39,15 @@ impl Query {
         self.get(name)
             .map(|text| {
                 text.parse().map_err(|_| {
-                    Status::bad_request(format!("invalid value {text:?} of parameter {name}"))
+                    let why = "strconv.ParseInt: parsing";
+                    Status::bad_request(format!("{why} {text:?}: invalid syntax"))
                 })
             })
             .transpose()
     }
 
     /// Whether the request is only to be tried.
-    pub(super) fn dry_run(&self) -> Result<bool, Status> {
-        match self.get("dryRun") {
-            None => Ok(false),
-            Some("All") => Ok(true),
-            Some(other) => Err(Status::bad_request(format!(
-                "dryRun: Unsupported value: {other:?}: supported values: \"All\""
-            ))),
-        }
+    pub(super) fn dry_run(&self) -> bool {
+        self.get("dryRun").is_some()
     }
 }

@@ -7,16 +7,31 @@ use bytes::Bytes;
 use http::Response;
 use serde_json::{Value, json};
 
-use super::{Call, accept::Form, path::Target, reply, watch};
+use super::{
+    Call,
+    accept::Form,
+    list_options::{self, ListMeta, Part},
+    reply, watch,
+};
 use crate::{
-    event_view, resource::Resource, selector::Selector, status::Status, store::Object, table,
+    event_view,
+    resource::Resource,
+    selector::Selector,
+    status::Status,
+    store::{Object, State},
+    table,
 };
 
 /// Answers with one object.
 pub(super) fn get(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
-    if call.query.flag("watch") {
-        return watch::answer(call, named(target)?);
+    call.form()?;
+    if let Some(asked) = call.query.get("resourceVersion") {
+        let asked = list_options::version(asked)?;
+        let current = call.api.store().read(State::version);
+        if asked > current {
+            return Err(Status::too_new(asked, current));
+        }
     }
     let object = call
         .api
@@ -42,7 +57,10 @@ pub(super) fn write(call: &Call<'_>, code: u16, object: &Object) -> Result<Respo
             let table = table::of(&call.api.kinds(), resource, &objects, include);
             Ok(reply::json(
                 code,
-                &table.to_value(&object.version.to_string(), true),
+                &table.to_value(
+                    json!({ "resourceVersion": object.version.to_string() }),
+                    true,
+                ),
             ))
         }
     }
@@ -50,29 +68,25 @@ pub(super) fn write(call: &Call<'_>, code: u16, object: &Object) -> Result<Respo
 
 /// Answers with a list, or with the changes of it.
 pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
-    let selector = selector(call)?;
+    let form = call.form()?;
     if call.query.flag("watch") {
-        return watch::answer(call, selector);
+        return watch::answer(call);
     }
+    let part = Part::parse(&call.query)?;
     let resource = call.target.resource;
-    let (objects, version) =
-        call.api
-            .select_objects(resource, call.target.namespace.as_deref(), &selector);
-    check_version(call, version)?;
-    let version = version.to_string();
-    match call.form()? {
+    let (objects, meta) = select(call, &part)?;
+    let whole = matches!(form, Form::Json | Form::Yaml);
+    let meta = meta.to_value(resource.custom && whole);
+    match form {
         Form::Json if !event_view::is_view(resource) => {
-            Ok(reply::bytes(200, join(resource, &objects, &version)))
+            Ok(reply::bytes(200, join(resource, &objects, &meta)))
         }
-        form @ (Form::Json | Form::Yaml) => {
-            let items = objects
-                .iter()
-                .map(|o| event_view::from_stored(resource, &o.value).into_owned());
+        Form::Json | Form::Yaml => {
             let list = json!({
                 "kind": format!("{}List", resource.kind),
                 "apiVersion": resource.api_version(),
-                "metadata": { "resourceVersion": version },
-                "items": items.collect::<Value>(),
+                "metadata": meta,
+                "items": objects.iter().map(|object| item(resource, &object.value)).collect::<Value>(),
             });
             if form == Form::Yaml {
                 reply::yaml(200, &list)
@@ -85,7 +99,7 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
             &json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
-                "metadata": { "resourceVersion": version },
+                "metadata": meta,
                 "items": objects.iter().map(|o| partial(&o.value)).collect::<Value>(),
             }),
         )),
@@ -93,9 +107,36 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
             let include = table::Include::parse(call.query.get("includeObject"));
             let values: Vec<&Value> = objects.iter().map(|o| o.value.as_ref()).collect();
             let table = table::of(&call.api.kinds(), resource, &values, include);
-            Ok(reply::json(200, &table.to_value(&version, true)))
+            Ok(reply::json(200, &table.to_value(meta, true)))
         }
     }
+}
+
+/// The objects that a request asks for.
+fn select(call: &Call<'_>, part: &Part) -> Result<(Vec<Arc<Object>>, ListMeta), Status> {
+    let (resource, namespace) = (call.target.resource, call.target.namespace.as_deref());
+    let selector = selector(call)?;
+    let (mut objects, mut version) = call.api.select_objects(resource, namespace, &selector);
+    part.check(version)?;
+    if let Some(at) = part.at.filter(|at| *at < version) {
+        let past = call.api.select_at(resource, namespace, &selector, at);
+        objects = past.ok_or_else(|| part.expired())?;
+        version = at;
+    }
+    if namespace.is_none() && resource.namespaced {
+        list_options::sort(&mut objects);
+    }
+    Ok(part.take(objects, namespace.is_some(), version, selector.is_empty()))
+}
+
+/// An object in a list, which tells the kind of those that are built in.
+pub(super) fn item(resource: &Resource, object: &Value) -> Value {
+    let mut item = event_view::from_stored(resource, object).into_owned();
+    if let Some(fields) = item.as_object_mut().filter(|_| !resource.custom) {
+        fields.remove("kind");
+        fields.remove("apiVersion");
+    }
+    item
 }
 
 /// The selector of a request.
@@ -107,39 +148,10 @@ pub(super) fn selector(call: &Call<'_>) -> Result<Selector, Status> {
     Selector::parse(call.target.resource, labels, fields).map_err(Status::bad_request)
 }
 
-fn named(target: &Target) -> Result<Selector, Status> {
-    let field = format!("metadata.name={}", target.name());
-    Selector::parse(target.resource, None, Some(&field)).map_err(Status::internal)
-}
-
-/// Refuses versions of the past and of the future that the client insists on.
-fn check_version(call: &Call<'_>, current: u64) -> Result<(), Status> {
-    let Some(asked) = call.query.number::<u64>("resourceVersion")? else {
-        return Ok(());
-    };
-    let exact = call.query.get("resourceVersionMatch") == Some("Exact");
-    if exact && asked != 0 && asked < current {
-        return Err(Status::expired(asked, current));
-    }
-    if asked > current {
-        let text = format!("Too large resource version: {asked}, current: {current}");
-        let mut status = Status::new(504, "Timeout", text);
-        status.details = Some(Box::new(json!({
-            "causes": [{
-                "reason": "ResourceVersionTooLarge",
-                "message": "Too large resource version",
-            }],
-            "retryAfterSeconds": 1,
-        })));
-        return Err(status);
-    }
-    Ok(())
-}
-
 /// A list in the bytes that its objects have anyway.
-fn join(resource: &Resource, objects: &[Arc<Object>], version: &str) -> Bytes {
+fn join(resource: &Resource, objects: &[Arc<Object>], meta: &Value) -> Bytes {
     let head = format!(
-        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{version}\"}},\"items\":[",
+        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{meta},\"items\":[",
         resource.kind,
         resource.api_version(),
     );
@@ -150,7 +162,13 @@ fn join(resource: &Resource, objects: &[Arc<Object>], version: &str) -> Bytes {
         if i > 0 {
             bytes.push(b',');
         }
-        bytes.extend_from_slice(&object.json);
+        if resource.custom {
+            bytes.extend_from_slice(&object.json);
+        } else {
+            // The list tells the kind.
+            bytes.push(b'{');
+            bytes.extend_from_slice(&object.kindless());
+        }
     }
     bytes.extend_from_slice(b"]}");
     Bytes::from(bytes)

@@ -30,7 +30,13 @@ pub(super) fn text(text: &'static str) -> Response<Body> {
 
 /// Why a request failed.
 pub(crate) fn failure(status: &Status) -> Response<Body> {
-    json(status.code, &status.to_value())
+    let mut response = json(status.code, &status.to_value());
+    if let Some(seconds) = status.retry_after() {
+        response
+            .headers_mut()
+            .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 /// An answer of any type.

@@ -11,7 +11,7 @@ use rand::RngExt;
 use serde_json::{Value, json};
 use tokio::time::{Instant, interval_at, sleep_until};
 
-use super::{Call, accept::Form, read, reply};
+use super::{Call, accept::Form, list_options, read, reply};
 use crate::{
     api::Api,
     event_view, metadata,
@@ -41,20 +41,27 @@ struct Lens {
 }
 
 /// Answers with a stream of changes.
-pub(super) fn answer(call: &Call<'_>, selector: Selector) -> Result<Response<Body>, Status> {
+pub(super) fn answer(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
-    let asked: Option<u64> = call.query.number("resourceVersion")?;
+    list_options::check_watch(&call.query)?;
+    let asked = call.query.get("resourceVersion");
+    let asked = asked.map(list_options::version).transpose()?;
     let bookmarks = call.query.flag("allowWatchBookmarks");
-    let initial = initial_events(call, asked)?;
+    let initial = Initial::of(call, asked, bookmarks);
     let mut lens = Lens {
         api: call.api.clone(),
         resource: target.resource,
         namespace: target.namespace.clone(),
-        selector,
+        selector: selector(call)?,
         form: call.form()?,
         include: table::Include::parse(call.query.get("includeObject")),
         columns: true,
     };
+    if lens.form == Form::Yaml {
+        return Err(Status::not_acceptable_custom(
+            "application/json;stream=watch",
+        ));
+    }
     let namespace = target.namespace.as_deref();
     let (objects, version) = call
         .api
@@ -69,8 +76,8 @@ pub(super) fn answer(call: &Call<'_>, selector: Selector) -> Result<Response<Bod
     if initial == Initial::WithEnd {
         frames.push(lens.bookmark(version, true));
     }
-    let seconds = match call.query.number::<u64>("timeoutSeconds")? {
-        Some(seconds) => seconds,
+    let seconds = match call.query.number::<i64>("timeoutSeconds")? {
+        Some(seconds) => seconds.max(0) as u64,
         None => rand::rng().random_range(MIN_SECONDS..2 * MIN_SECONDS),
     };
     let end = Instant::now() + Duration::from_secs(seconds);
@@ -81,6 +88,15 @@ pub(super) fn answer(call: &Call<'_>, selector: Selector) -> Result<Response<Bod
         "application/json",
         Body::from_stream(stream),
     ))
+}
+
+/// What is watched: one object, or those that a selector selects.
+fn selector(call: &Call<'_>) -> Result<Selector, Status> {
+    let Some(name) = &call.target.name else {
+        return read::selector(call);
+    };
+    let field = format!("metadata.name={name}");
+    Selector::parse(call.target.resource, None, Some(&field)).map_err(Status::internal)
 }
 
 /// Which objects a watch starts with.
@@ -94,19 +110,19 @@ enum Initial {
     WithEnd,
 }
 
-fn initial_events(call: &Call<'_>, asked: Option<u64>) -> Result<Initial, Status> {
-    let matched = call.query.get("resourceVersionMatch");
-    match call.query.get("sendInitialEvents") {
-        None if matched.is_some() => Err(Status::bad_request(
-            "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless \
-             sendInitialEvents is provided",
-        )),
-        None if asked.is_none_or(|asked| asked == 0) => Ok(Initial::Objects),
-        Some(_) if matched != Some("NotOlderThan") => Err(Status::bad_request(
-            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        )),
-        Some("true" | "1") => Ok(Initial::WithEnd),
-        _ => Ok(Initial::None),
+impl Initial {
+    fn of(call: &Call<'_>, asked: Option<u64>, bookmarks: bool) -> Self {
+        if call.query.get("sendInitialEvents").is_none() {
+            return match asked {
+                None | Some(0) => Self::Objects,
+                Some(_) => Self::None,
+            };
+        }
+        match call.query.flag("sendInitialEvents") {
+            false => Self::None,
+            true if bookmarks => Self::WithEnd,
+            true => Self::Objects,
+        }
     }
 }
 
@@ -192,14 +208,7 @@ impl Lens {
 
     fn frame(&mut self, type_: &str, object: &Object) -> Bytes {
         let value = match self.form {
-            Form::Table => {
-                let objects = [object.value.as_ref()];
-                let table = table::of(&self.api.kinds(), self.resource, &objects, self.include);
-                let version = metadata::text(&object.value, "resourceVersion");
-                let value = table.to_value(version, self.columns);
-                self.columns = false;
-                value
-            }
+            Form::Table => self.table(&object.value, self.include),
             Form::Metadata => read::partial(&object.value),
             _ if event_view::is_view(self.resource) => {
                 event_view::from_stored(self.resource, &object.value).into_owned()
@@ -209,28 +218,37 @@ impl Lens {
         document(type_, value.to_string().as_bytes())
     }
 
-    fn bookmark(&self, version: u64, end_of_initial: bool) -> Bytes {
+    fn bookmark(&mut self, version: u64, end_of_initial: bool) -> Bytes {
         let mut metadata = json!({ "resourceVersion": version.to_string() });
         if end_of_initial {
             metadata["annotations"] = json!({ "k8s.io/initial-events-end": "true" });
         }
-        let (api_version, kind) = match self.form {
-            Form::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadata"),
-            Form::Table => ("meta.k8s.io/v1".to_owned(), "Table"),
-            _ => (self.resource.api_version(), self.resource.kind),
-        };
-        let mut object: Value =
-            json!({ "kind": kind, "apiVersion": api_version, "metadata": metadata });
-        if self.form == Form::Table {
-            object["columnDefinitions"] = json!([]);
-            object["rows"] = json!([]);
-        } else if !self.resource.custom && self.resource.kind == "Pod" {
+        let mut object: Value = json!({
+            "kind": self.resource.kind,
+            "apiVersion": self.resource.api_version(),
+            "metadata": metadata,
+        });
+        if !self.resource.custom && self.resource.kind == "Pod" {
             // Typed readers of pods want the fields that every pod has.
             object["spec"] = json!({ "containers": [] });
         } else if self.resource.kind == "Event" {
             object["involvedObject"] = json!({});
         }
-        document("BOOKMARK", object.to_string().as_bytes())
+        let value = match self.form {
+            Form::Table => self.table(&object, table::Include::Metadata),
+            Form::Metadata => read::partial(&object),
+            _ => object,
+        };
+        document("BOOKMARK", value.to_string().as_bytes())
+    }
+
+    /// One object as a table, the first of which tells the columns.
+    fn table(&mut self, object: &Value, include: table::Include) -> Value {
+        let table = table::of(&self.api.kinds(), self.resource, &[object], include);
+        let version = metadata::text(object, "resourceVersion");
+        let value = table.to_value(json!({ "resourceVersion": version }), self.columns);
+        self.columns = false;
+        value
     }
 }
 

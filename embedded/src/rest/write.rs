@@ -5,7 +5,7 @@ use http::Response;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Call, body, field_validation, manager, patched, read, reply};
+use super::{Call, body, field_validation, manager, patched, read, reply, write_options};
 use crate::{
     access,
     api::Revision,
@@ -14,11 +14,13 @@ use crate::{
     patch::{Form, Patch},
     resource::NAMESPACES,
     schema::Schema,
-    status::{Cause, Status},
+    status::Status,
+    validate::advice,
 };
 
 /// Creates an object.
 pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
+    write_options::check(call, "CreateOptions")?;
     let mut object = body::object(call)?;
     let warnings = field_validation::check(call, &mut object, None)?;
     let target = &call.target;
@@ -28,7 +30,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         }
         namespace => namespace.as_deref().unwrap_or_default(),
     };
-    let dry_run = call.query.dry_run()?;
+    let dry_run = call.query.dry_run();
     let writer = manager::of(call, "CreateOptions")?;
     let object = body::stored(call, object);
     access::check_escalation(
@@ -45,25 +47,22 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         .await?;
     let mut response = read::write(call, 201, &object)?;
     reply::warn(&mut response, &warnings);
+    reply::warn(&mut response, &advice::of(target.resource, &object.value));
     Ok(response)
 }
 
 /// Replaces an object.
 pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
+    write_options::check(call, "UpdateOptions")?;
     let mut object = body::object(call)?;
     body::check_place(call, &object)?;
     let warnings = field_validation::check(call, &mut object, None)?;
     let target = &call.target;
     let resource = target.resource;
     if !resource.unconditional_update && metadata::text(&object, "resourceVersion").is_empty() {
-        let cause = Cause {
-            field: "metadata.resourceVersion".to_owned(),
-            reason: "FieldValueInvalid",
-            message: "Invalid value: 0: must be specified for an update".to_owned(),
-        };
-        return Err(Status::invalid(resource, target.name(), &[cause]));
+        return Err(Status::version_required(resource, target.name()));
     }
-    let dry_run = call.query.dry_run()?;
+    let dry_run = call.query.dry_run();
     let object = body::stored(call, object);
     let writer = manager::of(call, "UpdateOptions")?;
     let finalize = target.subresource.as_deref() == Some("finalize") && resource == &NAMESPACES;
@@ -97,9 +96,10 @@ pub(super) async fn patch(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let target = &call.target;
     let resource = target.resource;
     let media_type = body::media_type(call.content_type);
+    write_options::check(call, "PatchOptions")?;
     let form = Form::of(resource, media_type)?;
     let (writer, force) = manager::of_patch(call, form == Form::Apply)?;
-    let dry_run = call.query.dry_run()?;
+    let dry_run = call.query.dry_run();
     let known = || call.api.object(resource, target.namespace(), target.name());
     if form != Form::Apply && known().is_none() {
         return Err(Status::not_found(resource, target.name()));

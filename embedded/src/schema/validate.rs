@@ -17,43 +17,6 @@ impl Schema {
         causes
     }
 
-    /// The first value that has another type than the schema says: its path, its type and the
-    /// type that it should have. Null stands for an absent value.
-    pub(crate) fn mistyped(&self, object: &Value, old: Option<&Value>) -> Option<Mistyped> {
-        let mut found = None;
-        self.find_mistyped(&self.root, object, old, &mut Path::default(), &mut found);
-        found
-    }
-
-    fn find_mistyped(
-        &self,
-        node: &Value,
-        value: &Value,
-        old: Option<&Value>,
-        path: &mut Path,
-        found: &mut Option<Mistyped>,
-    ) {
-        let node = self.resolve(node);
-        if value.is_null() || old == Some(value) || found.is_some() {
-            return;
-        }
-        if !has_type(node, value) {
-            let wanted = node["type"]
-                .as_str()
-                .unwrap_or("string or integer")
-                .to_owned();
-            *found = Some(Mistyped {
-                path: path.to_string(),
-                given: type_name(value),
-                wanted,
-            });
-            return;
-        }
-        each_child(node, value, old, path, |node, value, old, path| {
-            self.find_mistyped(node, value, old, path, found);
-        });
-    }
-
     fn check(
         &self,
         node: &Value,
@@ -100,17 +63,6 @@ impl Schema {
     }
 }
 
-/// A value of a wrong type.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Mistyped {
-    /// Where it is.
-    pub(crate) path: String,
-    /// The type that it has.
-    pub(crate) given: &'static str,
-    /// The type that it should have.
-    pub(crate) wanted: String,
-}
-
 /// Visits the parts of a value that the schema describes, each beside what was in its place.
 fn each_child(
     node: &Value,
@@ -154,7 +106,7 @@ fn wrong_type(node: &Value, value: &Value, path: &str) -> Cause {
     }
 }
 
-fn has_type(node: &Value, value: &Value) -> bool {
+pub(super) fn has_type(node: &Value, value: &Value) -> bool {
     if node["x-kubernetes-int-or-string"] == true {
         return value.is_string() || value.is_number();
     }

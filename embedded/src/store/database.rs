@@ -4,7 +4,6 @@ use std::{
     collections::HashSet, fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::Path, sync::Arc,
 };
 
-use bytes::Bytes;
 use rusqlite::{Connection, Transaction, params};
 
 use super::{Key, Object, OpenError, State};
@@ -141,12 +140,7 @@ fn read(
             namespace,
             name,
         };
-        state.put(Arc::new(Object {
-            key,
-            version: version as u64,
-            value: Arc::new(value),
-            json: Bytes::from(json),
-        }));
+        state.put(Arc::new(Object::new(key, version as u64, value)));
     }
     Ok(state)
 }

@@ -93,6 +93,36 @@ impl State {
             .flat_map(BTreeMap::values)
     }
 
+    /// The objects of a table as they were at a version of the past. `Err` holds the oldest
+    /// version that is known.
+    pub(crate) fn list_at(
+        &self,
+        storage: usize,
+        namespace: Option<&str>,
+        version: u64,
+    ) -> Result<Vec<Arc<Object>>, u64> {
+        let Some(history) = self.history(storage) else {
+            return Ok(Vec::new());
+        };
+        let events = history.after(version)?;
+        let place = |object: &Object| (object.key.namespace.clone(), object.key.name.clone());
+        let mut objects: BTreeMap<_, _> = self
+            .list(storage, namespace)
+            .map(|object| (place(object), object.clone()))
+            .collect();
+        for event in events.iter().rev() {
+            let key = &event.object.key;
+            if namespace.is_some_and(|namespace| namespace != key.namespace) {
+                continue;
+            }
+            match &event.previous {
+                Some(previous) => objects.insert(place(previous), previous.clone()),
+                None => objects.remove(&place(&event.object)),
+            };
+        }
+        Ok(objects.into_values().collect())
+    }
+
     /// The objects of a table that have a label; `None` when that label is not indexed.
     pub(crate) fn list_labelled<'a>(
         &'a self,

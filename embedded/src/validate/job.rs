@@ -27,10 +27,9 @@ pub(super) fn check(spec: &Value, errors: &mut Vec<FieldError>) {
     let policy = template["restartPolicy"].as_str().unwrap_or_default();
     pod::check(template, "spec.template.spec", errors);
     if policy == "Always" {
-        errors.push(FieldError::not_supported(
+        errors.push(FieldError::required(
             "spec.template.spec.restartPolicy",
-            policy,
-            &["OnFailure", "Never"],
+            "valid values: \"OnFailure\", \"Never\"",
         ));
     }
     super::labels(
