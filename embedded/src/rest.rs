@@ -14,6 +14,7 @@ mod query;
 mod read;
 pub(crate) mod reply;
 mod review;
+mod scale;
 mod stream;
 mod usage;
 mod watch;
@@ -159,7 +160,12 @@ where
                 user_agent: text(header::USER_AGENT),
                 body,
             };
-            dispatch(&parts.method, &call).await
+            let mut response = dispatch(&parts.method, &call).await?;
+            let custom = kinds.custom(call.target.resource);
+            if let Some(warning) = custom.and_then(|custom| custom.deprecation.as_ref()) {
+                reply::warn(&mut response, std::slice::from_ref(warning));
+            }
+            Ok(response)
         }
         Route::Usage(path) => usage::answer(api, &parts.method, &path, &query),
         Route::Review(target) => {
@@ -190,6 +196,7 @@ async fn dispatch(method: &Method, call: &Call<'_>) -> Result<Response<Body>, St
     match (target.subresource.as_deref(), method.as_str()) {
         (Some("log"), "GET") => log::answer(call).await,
         (Some("eviction"), "POST") => eviction::answer(call).await,
+        (Some("scale"), _) => scale::answer(method, call).await,
         (None | Some("status"), "GET" | "HEAD") if named => read::get(call),
         (None, "GET" | "HEAD") => read::list(call),
         (None, "POST") if !named => write::create(call).await,

@@ -250,6 +250,9 @@ fn parse_field(resource: &Resource, term: &str) -> Result<FieldRequirement, Stri
 
 /// The fields, beside name and namespace, by which objects of a kind can be selected.
 fn fields_of(resource: &Resource) -> &'static [&'static str] {
+    if resource.custom {
+        return resource.selectable;
+    }
     match resource.kind {
         "Pod" => &[
             "spec.nodeName",

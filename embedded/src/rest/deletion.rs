@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{Call, body, read, reply};
 use crate::{
     api::{DeleteOptions, Deletion, Propagation},
-    event_view, metadata,
+    conversion, metadata,
     resource::JOBS,
     status::Status,
 };
@@ -28,7 +28,8 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
             reply::json(200, &Status::deleted(resource, target.name(), uid))
         }
         Deletion::Gone(object) | Deletion::Marked(object) => {
-            reply::json(200, &event_view::from_stored(resource, &object))
+            let view = conversion::from_stored(&call.api.kinds(), resource, &object).into_owned();
+            reply::json(200, &view)
         }
     };
     if orphans {
@@ -57,6 +58,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let (objects, version) =
         call.api
             .select_objects(resource, target.namespace.as_deref(), &selector);
+    let kinds = call.api.kinds();
     let mut items = Vec::new();
     for object in objects {
         let key = &object.key;
@@ -66,7 +68,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
             .await
         {
             Ok(Deletion::Gone(object) | Deletion::Marked(object)) => {
-                items.push(event_view::from_stored(resource, &object).into_owned());
+                items.push(conversion::from_stored(&kinds, resource, &object).into_owned());
             }
             Err(status) if status.reason == "NotFound" => {}
             Err(status) => return Err(status),
@@ -75,7 +77,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     Ok(reply::json(
         200,
         &json!({
-            "kind": format!("{}List", resource.kind),
+            "kind": read::list_kind(&kinds, resource),
             "apiVersion": resource.api_version(),
             "metadata": { "resourceVersion": version.to_string() },
             "items": items,

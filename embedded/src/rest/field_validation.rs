@@ -1,9 +1,15 @@
 //! What happens to fields that nobody knows: `fieldValidation`.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Call;
-use crate::{schema::Mistyped, status::Status};
+use crate::{
+    custom::{self, definition},
+    metadata,
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, Resource},
+    schema::{Mistyped, Schema},
+    status::Status,
+};
 
 /// What is done about unknown fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +63,9 @@ pub(super) fn check(
             resource.kind
         )));
     }
+    if resource.custom {
+        check_metadata(&schema, object, old, about)?;
+    }
     let unknown: Vec<String> = schema
         .prune(object, old)
         .into_iter()
@@ -71,7 +80,55 @@ pub(super) fn check(
                 about()
             )))
         }
-        Mode::Warn => Ok(unknown),
-        _ => Ok(Vec::new()),
+        Mode::Warn => Ok([unknown, about_definition(resource, object)].concat()),
+        _ => Ok(about_definition(resource, object)),
     }
+}
+
+/// Of a custom kind only the metadata has to be of the right types before anything else is looked
+/// at.
+fn check_metadata(
+    schema: &Schema,
+    object: &Value,
+    old: Option<&Value>,
+    about: impl Fn() -> String,
+) -> Result<(), Status> {
+    let only = json!({ "metadata": object["metadata"] });
+    let Some(Mistyped {
+        path,
+        given,
+        wanted,
+    }) = schema.mistyped(&only, old)
+    else {
+        return Ok(());
+    };
+    // Kubernetes names the field of the metadata and nothing within it.
+    let path = path.strip_prefix("metadata.").unwrap_or(&path);
+    let field = path.split(['.', '[']).next().unwrap_or(path);
+    let given = if matches!(given, "integer" | "number") {
+        "number"
+    } else {
+        given
+    };
+    Err(Status::bad_request(format!(
+        "{}: json: cannot unmarshal {given} into Go struct field ObjectMeta.{field} of type {wanted}",
+        about()
+    )))
+}
+
+/// What the writer of a definition is told.
+fn about_definition(resource: &Resource, object: &Value) -> Vec<String> {
+    if resource != &CUSTOM_RESOURCE_DEFINITIONS {
+        return Vec::new();
+    }
+    let mut warnings = definition::warnings(object);
+    let name = metadata::name(object);
+    let mut wanted = object.clone();
+    definition::default(&mut wanted);
+    if custom::own_specification(name).is_some_and(|own| own != wanted["spec"]) {
+        warnings.push(format!(
+            "{name} is served as this Diwan defines it: the specification stays as it is"
+        ));
+    }
+    warnings
 }

@@ -1,6 +1,6 @@
 //! Reading: one object, or those that a selector selects.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -9,7 +9,12 @@ use serde_json::{Value, json};
 
 use super::{Call, accept::Form, path::Target, reply, watch};
 use crate::{
-    event_view, resource::Resource, selector::Selector, status::Status, store::Object, table,
+    conversion,
+    resource::{Kinds, Resource},
+    selector::Selector,
+    status::Status,
+    store::Object,
+    table,
 };
 
 /// Answers with one object.
@@ -27,19 +32,18 @@ pub(super) fn get(call: &Call<'_>) -> Result<Response<Body>, Status> {
 
 /// Writes one object in the form that the client wants.
 pub(super) fn write(call: &Call<'_>, code: u16, object: &Object) -> Result<Response<Body>, Status> {
-    let resource = call.target.resource;
+    let (kinds, resource) = (call.api.kinds(), call.target.resource);
+    let view = conversion::from_stored(&kinds, resource, &object.value);
     match call.form()? {
-        Form::Json if event_view::is_view(resource) => Ok(reply::json(
-            code,
-            &event_view::from_stored(resource, &object.value),
-        )),
-        Form::Json => Ok(reply::bytes(code, object.json.clone())),
-        Form::Yaml => reply::yaml(code, &event_view::from_stored(resource, &object.value)),
-        Form::Metadata => Ok(reply::json(code, &partial(&object.value))),
+        Form::Json => Ok(match view {
+            Cow::Borrowed(_) => reply::bytes(code, object.json.clone()),
+            Cow::Owned(view) => reply::json(code, &view),
+        }),
+        Form::Yaml => reply::yaml(code, &view),
+        Form::Metadata => Ok(reply::json(code, &partial(&view))),
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
-            let objects = [object.value.as_ref()];
-            let table = table::of(&call.api.kinds(), resource, &objects, include);
+            let table = table::of(&kinds, resource, &[view.as_ref()], include);
             Ok(reply::json(
                 code,
                 &table.to_value(&object.version.to_string(), true),
@@ -60,39 +64,39 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
             .select_objects(resource, call.target.namespace.as_deref(), &selector);
     check_version(call, version)?;
     let version = version.to_string();
+    let kinds = call.api.kinds();
+    let views = || {
+        let objects = objects.iter();
+        objects.map(|object| conversion::from_stored(&kinds, resource, &object.value))
+    };
     match call.form()? {
-        Form::Json if !event_view::is_view(resource) => {
-            Ok(reply::bytes(200, join(resource, &objects, &version)))
-        }
-        form @ (Form::Json | Form::Yaml) => {
-            let items = objects
-                .iter()
-                .map(|o| event_view::from_stored(resource, &o.value).into_owned());
-            let list = json!({
-                "kind": format!("{}List", resource.kind),
+        Form::Json => Ok(reply::bytes(
+            200,
+            join(&kinds, resource, &objects, &version),
+        )),
+        Form::Yaml => reply::yaml(
+            200,
+            &json!({
+                "kind": list_kind(&kinds, resource),
                 "apiVersion": resource.api_version(),
                 "metadata": { "resourceVersion": version },
-                "items": items.collect::<Value>(),
-            });
-            if form == Form::Yaml {
-                reply::yaml(200, &list)
-            } else {
-                Ok(reply::json(200, &list))
-            }
-        }
+                "items": views().map(Cow::into_owned).collect::<Value>(),
+            }),
+        ),
         Form::Metadata => Ok(reply::json(
             200,
             &json!({
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
                 "metadata": { "resourceVersion": version },
-                "items": objects.iter().map(|o| partial(&o.value)).collect::<Value>(),
+                "items": views().map(|view| partial(&view)).collect::<Value>(),
             }),
         )),
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
-            let values: Vec<&Value> = objects.iter().map(|o| o.value.as_ref()).collect();
-            let table = table::of(&call.api.kinds(), resource, &values, include);
+            let views: Vec<Cow<'_, Value>> = views().collect();
+            let values: Vec<&Value> = views.iter().map(AsRef::as_ref).collect();
+            let table = table::of(&kinds, resource, &values, include);
             Ok(reply::json(200, &table.to_value(&version, true)))
         }
     }
@@ -137,10 +141,10 @@ fn check_version(call: &Call<'_>, current: u64) -> Result<(), Status> {
 }
 
 /// A list in the bytes that its objects have anyway.
-fn join(resource: &Resource, objects: &[Arc<Object>], version: &str) -> Bytes {
+fn join(kinds: &Kinds, resource: &Resource, objects: &[Arc<Object>], version: &str) -> Bytes {
     let head = format!(
-        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{version}\"}},\"items\":[",
-        resource.kind,
+        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{{\"resourceVersion\":\"{version}\"}},\"items\":[",
+        list_kind(kinds, resource),
         resource.api_version(),
     );
     let size: usize = objects.iter().map(|object| object.json.len() + 1).sum();
@@ -150,10 +154,21 @@ fn join(resource: &Resource, objects: &[Arc<Object>], version: &str) -> Bytes {
         if i > 0 {
             bytes.push(b',');
         }
-        bytes.extend_from_slice(&object.json);
+        match conversion::from_stored(kinds, resource, &object.value) {
+            Cow::Borrowed(_) => bytes.extend_from_slice(&object.json),
+            Cow::Owned(view) => bytes.extend_from_slice(view.to_string().as_bytes()),
+        }
     }
     bytes.extend_from_slice(b"]}");
     Bytes::from(bytes)
+}
+
+/// The kind of a list of objects of a kind.
+pub(super) fn list_kind(kinds: &Kinds, resource: &Resource) -> String {
+    let named = kinds
+        .custom(resource)
+        .map(|custom| custom.list_kind.clone());
+    named.unwrap_or_else(|| format!("{}List", resource.kind))
 }
 
 /// An object's metadata alone.

@@ -12,7 +12,7 @@ use crate::{
     event_view, metadata,
     ownership::{self, Writer},
     patch::{Form, Patch},
-    resource::NAMESPACES,
+    resource::{NAMESPACES, Resource},
     schema::Schema,
     status::{Cause, Status},
 };
@@ -61,7 +61,12 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
             reason: "FieldValueInvalid",
             message: "Invalid value: 0: must be specified for an update".to_owned(),
         };
-        return Err(Status::invalid(resource, target.name(), &[cause]));
+        // Kubernetes names the resource here where it names the kind elsewhere.
+        let about = Resource {
+            kind: resource.plural,
+            ..*resource
+        };
+        return Err(Status::invalid(&about, target.name(), &[cause]));
     }
     let dry_run = call.query.dry_run()?;
     let object = body::stored(call, object);

@@ -29,11 +29,11 @@ async fn what_is_not_there_gets_the_status_that_kubernetes_sends() {
         ("PUT", MAPS, config_map("a"), 405, "MethodNotAllowed"),
         ("POST", "/version", Value::Null, 405, "MethodNotAllowed"),
         (
-            "POST",
-            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
-            json!({}),
-            405,
-            "MethodNotAllowed",
+            "DELETE",
+            "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/trials.kubeflow.org",
+            Value::Null,
+            403,
+            "Forbidden",
         ),
         ("POST", MAPS, json!([1]), 400, "BadRequest"),
         (
