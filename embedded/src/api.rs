@@ -27,7 +27,8 @@ pub use self::{
 };
 use crate::{
     access::{self, Keys},
-    custom, garbage, metadata,
+    custom::{self, definition},
+    default, garbage, metadata,
     ownership::Writer,
     pod_streams::PodStreams,
     pod_usage::PodUsage,
@@ -163,6 +164,7 @@ impl Api {
         tokio::spawn(garbage::collect(Arc::downgrade(&inner), hints));
         tokio::spawn(access::keep(Arc::downgrade(&inner)));
         tokio::spawn(quota::keep(Arc::downgrade(&inner)));
+        tokio::spawn(custom::keep(Arc::downgrade(&inner)));
         Ok(Self::from_inner(inner))
     }
 
@@ -380,6 +382,23 @@ impl Api {
         }
     }
 
+    /// Fills in what a client leaves out.
+    fn default(&self, resource: &'static Resource, subresource: Subresource, object: &mut Value) {
+        if let Some(custom) = self.kinds().custom(resource) {
+            custom.default(object);
+        } else if resource == &CUSTOM_RESOURCE_DEFINITIONS {
+            if let Some(own) = custom::own_specification(metadata::name(object)) {
+                object["spec"] = own;
+            }
+            definition::default(object);
+            if subresource == Subresource::None {
+                definition::count_stored_version(object);
+            }
+        } else {
+            default::apply(resource, object);
+        }
+    }
+
     /// Asks who admits objects of this kind.
     async fn admit(
         &self,
@@ -388,7 +407,7 @@ impl Api {
         new: &mut Value,
         old: Option<&Value>,
     ) -> Result<(), Status> {
-        if !resource.custom && resource != &PODS {
+        if resource != &PODS && !(resource.custom && resource.group == diwan_api::GROUP) {
             return Ok(());
         }
         let admission = self.inner.admission.read().clone();
@@ -449,29 +468,6 @@ fn seeds(keys: &Keys) -> Vec<(Key, Value)> {
         add(&CUSTOM_RESOURCE_DEFINITIONS, "", &name, definition);
     }
     seeds
-}
-
-/// The status of a definition that is served.
-pub(crate) fn established(definition: &Value) -> Value {
-    let now = metadata::time(Timestamp::now());
-    let condition = |type_: &str, reason: &str, message: &str| {
-        json!({
-            "type": type_, "status": "True", "reason": reason, "message": message,
-            "lastTransitionTime": now,
-        })
-    };
-    let versions = definition["spec"]["versions"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    json!({
-        "conditions": [
-            condition("NamesAccepted", "NoConflicts", "no conflicts found"),
-            condition("Established", "InitialNamesAccepted", "the initial names have been accepted"),
-        ],
-        "acceptedNames": definition["spec"]["names"],
-        "storedVersions": versions.map(|v| v["name"].clone()).collect::<Value>(),
-    })
 }
 
 /// Gives a new object its kind, identity and time.

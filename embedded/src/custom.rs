@@ -1,16 +1,25 @@
 //! Kinds that come from custom resource definitions.
 
+pub(crate) mod default;
+pub(crate) mod definition;
+mod keeper;
+pub(crate) mod problem;
+mod rules;
+pub(crate) mod status;
 mod version;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
-pub(crate) use self::version::priority;
+use self::rules::Rules;
+pub(crate) use self::{keeper::keep, version::priority};
 use crate::{
     metadata,
     resource::{Resource, intern},
     schema::{self, Schema},
+    status::Cause,
 };
 
 /// One served version of a kind that comes from a definition.
@@ -19,10 +28,17 @@ pub(crate) struct Custom {
     pub(crate) resource: &'static Resource,
     /// The version in which objects are stored.
     pub(crate) storage_version: &'static str,
+    /// The version of the store at which the definition became what it is, or later.
+    pub(crate) since: u64,
+    /// The kind of a list of its objects.
+    pub(crate) list_kind: String,
+    /// What its readers are told when it is deprecated.
+    pub(crate) deprecation: Option<String>,
     /// This version, as the definition has it.
     pub(crate) version: Value,
     origin: Origin,
     schema: OnceLock<Schema>,
+    rules: OnceLock<Rules>,
 }
 
 /// Of which state of which definition a kind is made.
@@ -30,14 +46,54 @@ pub(crate) struct Custom {
 struct Origin {
     uid: String,
     generation: i64,
+    ending: bool,
 }
 
 impl Custom {
     /// What objects look like.
     pub(crate) fn schema(&self) -> &Schema {
         self.schema
-            .get_or_init(|| schema::custom(&self.version["schema"]["openAPIV3Schema"]))
+            .get_or_init(|| schema::custom(self.written_schema()))
     }
+
+    fn written_schema(&self) -> &Value {
+        &self.version["schema"]["openAPIV3Schema"]
+    }
+
+    /// Whether the definition is being deleted: no object may be made any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.origin.ending
+    }
+
+    /// Fills in the defaults of an object.
+    pub(crate) fn default(&self, object: &mut Value) {
+        default::apply(self.written_schema(), object);
+    }
+
+    /// Everything that is wrong with an object.
+    pub(crate) fn check(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
+        let mut causes = self.schema().validate(object, old);
+        let rules = self.rules.get_or_init(|| Rules::new(self.written_schema()));
+        if rules.is_empty() {
+            return causes;
+        }
+        if causes.iter().any(blocks) {
+            let detail = "some validation rules were not checked because the object was invalid; \
+                          correct the existing errors to complete validation";
+            causes.push(problem::invalid("<nil>", &Value::Null, detail));
+        } else {
+            causes.extend(rules.evaluate(self.written_schema(), object, old));
+        }
+        causes
+    }
+}
+
+/// Whether rules can't be asked of an object with such a mistake.
+fn blocks(cause: &Cause) -> bool {
+    matches!(
+        cause.reason,
+        "FieldValueRequired" | "FieldValueTooLong" | "FieldValueTooMany" | "FieldValueTypeInvalid"
+    )
 }
 
 /// The kinds of a definition, one of each version that is served. One that is in `before` and of
@@ -52,6 +108,7 @@ pub(crate) fn of(
     let origin = Origin {
         uid: metadata::uid(definition).to_owned(),
         generation: definition["metadata"]["generation"].as_i64().unwrap_or(0),
+        ending: metadata::is_deleting(definition),
     };
     let all = definition["spec"]["versions"].as_array();
     let versions = all.map_or(&[][..], Vec::as_slice);
@@ -60,6 +117,15 @@ pub(crate) fn of(
         return Vec::new();
     };
     let storage_version = intern::text(stored);
+    let names = &definition["status"]["acceptedNames"];
+    let list_kind = names["listKind"].as_str().unwrap_or_default();
+    // What is stored of our own kinds has been checked by the program.
+    let since = match own_specification(metadata::name(definition)) {
+        Some(_) => 0,
+        None => metadata::text(definition, "resourceVersion")
+            .parse()
+            .unwrap_or(0),
+    };
     let served = versions.iter().filter(|version| version["served"] == true);
     served
         .map(|version| {
@@ -69,27 +135,72 @@ pub(crate) fn of(
                 Arc::new(Custom {
                     resource,
                     storage_version,
+                    since,
+                    list_kind: list_kind.to_owned(),
+                    deprecation: deprecation(definition, version),
                     version: version.clone(),
                     origin: origin.clone(),
                     schema: OnceLock::new(),
+                    rules: OnceLock::new(),
                 })
             })
         })
         .collect()
 }
 
+/// What readers of a deprecated version are told: what the definition says, or which to use.
+fn deprecation(definition: &Value, version: &Value) -> Option<String> {
+    if version["deprecated"] != true {
+        return None;
+    }
+    if let Some(warning) = version["deprecationWarning"].as_str() {
+        return Some(warning.to_owned());
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let (group, kind) = (
+        text(&definition["spec"]["group"]),
+        text(&definition["spec"]["names"]["kind"]),
+    );
+    let name = text(&version["name"]);
+    let others = definition["spec"]["versions"]
+        .as_array()
+        .into_iter()
+        .flatten();
+    let better = others
+        .filter(|other| other["served"] == true && other["deprecated"] != true)
+        .map(|other| text(&other["name"]))
+        .filter(|other| priority(other) > priority(&name))
+        .max_by_key(|other| priority(other));
+    let warning = format!("{group}/{name} {kind} is deprecated");
+    Some(match better {
+        Some(better) => format!("{warning}; use {group}/{better} {kind}"),
+        None => warning,
+    })
+}
+
 /// The definitions that are there from the start.
 pub(crate) fn seeds() -> Vec<Value> {
-    let definitions = diwan_api::crd::crds();
+    let definitions = diwan_api::crd::cluster_crds();
     definitions
         .iter()
         .map(|crd| {
             let mut definition =
                 serde_json::to_value(crd).expect("a definition can be written as JSON");
-            definition["status"] = crate::api::established(&definition);
+            definition::default(&mut definition);
+            definition::count_stored_version(&mut definition);
+            definition["status"] = status::of(&definition, &[], Timestamp::now());
             definition
         })
         .collect()
+}
+
+/// What the specification of one of our definitions is, whatever clients want it to be.
+pub(crate) fn own_specification(name: &str) -> Option<Value> {
+    static OWN: LazyLock<Vec<Value>> = LazyLock::new(seeds);
+    let own = OWN
+        .iter()
+        .find(|definition| metadata::name(definition) == name)?;
+    Some(own["spec"].clone())
 }
 
 /// Whether a condition of an object holds.
@@ -108,6 +219,10 @@ fn row(definition: &Value, version: &Value) -> Resource {
         intern::list(items.map(&text).collect())
     };
     let subresource = |name: &str| version["subresources"][name].is_object();
+    let selectable = version["selectableFields"].as_array().into_iter().flatten();
+    let selectable = selectable
+        .filter_map(|field| field["jsonPath"].as_str())
+        .map(|path| intern::text(path.trim_start_matches('.')));
     Resource {
         group: text(&spec["group"]),
         version: text(&version["name"]),
@@ -119,6 +234,7 @@ fn row(definition: &Value, version: &Value) -> Resource {
         namespaced: spec["scope"] == "Namespaced",
         status: subresource("status"),
         scale: subresource("scale"),
+        selectable: intern::list(selectable.collect()),
         custom: true,
         read_only: false,
         unconditional_update: false,

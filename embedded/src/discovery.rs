@@ -17,6 +17,9 @@ const KUBERNETES: (&str, &str) = ("1", "36");
 /// What clients say when they want everything in one document.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/// The kind that the `scale` subresource speaks: group, version and name.
+const SCALE: (&str, &str, &str) = ("autoscaling", "v1", "Scale");
+
 /// Answers a request for one of the paths `api`, `apis`, `api/v1`, `apis/GROUP` and
 /// `apis/GROUP/VERSION`.
 pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response<Body>, Status> {
@@ -167,6 +170,9 @@ fn subresources(resource: &Resource) -> Vec<(&'static str, Value)> {
     if resource.status && !resource.read_only {
         list.push(("status", json!(["get", "patch", "update"])));
     }
+    if resource.scale {
+        list.push(("scale", json!(["get", "patch", "update"])));
+    }
     list
 }
 
@@ -188,13 +194,19 @@ fn resources(kinds: &Kinds, group: &str, version: &str) -> Value {
         }
         list.push(entry);
         for (name, verbs) in subresources(resource) {
-            list.push(json!({
+            let mut entry = json!({
                 "name": format!("{}/{name}", resource.plural),
                 "singularName": "",
                 "namespaced": resource.namespaced,
                 "kind": resource.kind,
                 "verbs": verbs,
-            }));
+            });
+            if name == "scale" {
+                entry["group"] = json!(SCALE.0);
+                entry["version"] = json!(SCALE.1);
+                entry["kind"] = json!(SCALE.2);
+            }
+            list.push(entry);
         }
         if resource.kind == "ServiceAccount" {
             list.push(review::token_entry());
@@ -244,9 +256,14 @@ fn aggregated_resource(resource: &'static Resource) -> Value {
     let kind = json!({
         "group": resource.group, "version": resource.version, "kind": resource.kind,
     });
-    let subresources = subresources(resource)
-        .into_iter()
-        .map(|(name, verbs)| json!({ "subresource": name, "responseKind": kind, "verbs": verbs }));
+    let subresources = subresources(resource).into_iter().map(|(name, verbs)| {
+        let (group, version, scale) = SCALE;
+        let kind = match name {
+            "scale" => json!({ "group": group, "version": version, "kind": scale }),
+            _ => kind.clone(),
+        };
+        json!({ "subresource": name, "responseKind": kind, "verbs": verbs })
+    });
     let mut entry = json!({
         "resource": resource.plural,
         "responseKind": kind,

@@ -1,6 +1,6 @@
 //! The garbage collector: what nobody owns any more, and namespaces that are to go.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use serde_json::Value;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -9,7 +9,7 @@ use tracing::warn;
 use crate::{
     api::{Api, DeleteOptions, Inner, Propagation, Subresource},
     metadata,
-    resource::{NAMESPACES, Resource},
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, Resource, intern},
     status::Status,
     store::{Change, Expect, Hint, Key, Object},
 };
@@ -18,6 +18,9 @@ use crate::{
 pub(crate) const FOREGROUND: &str = "foregroundDeletion";
 /// The finalizer of an object whose dependents stay.
 pub(crate) const ORPHAN: &str = "orphan";
+
+/// The finalizer of a definition whose objects go first.
+pub(crate) const CLEANUP: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Collects until the store is closed.
 pub(crate) async fn collect(inner: Weak<Inner>, mut hints: UnboundedReceiver<Hint>) {
@@ -166,6 +169,9 @@ async fn end(api: &Api, key: &Key) -> Result<(), Status> {
         return end_namespace(api, &object).await;
     }
     let finalizers = metadata::finalizers(&object.value);
+    if finalizers.contains(&CLEANUP) && resource == &CUSTOM_RESOURCE_DEFINITIONS {
+        return end_kind(api, &object).await;
+    }
     if finalizers.contains(&ORPHAN) {
         orphan(api, resource, &object).await
     } else if finalizers.contains(&FOREGROUND) {
@@ -205,6 +211,39 @@ async fn end_namespace(api: &Api, namespace: &Object) -> Result<(), Status> {
             .write(namespace.key.clone(), expect, Change::Remove(last))
             .await;
     }
+    Ok(())
+}
+
+/// Deletes the objects of a kind before its definition goes.
+async fn end_kind(api: &Api, definition: &Object) -> Result<(), Status> {
+    let storage = intern::storage(&definition.key.name);
+    let objects = || {
+        api.store()
+            .read(|state| state.list(storage, None).cloned().collect())
+    };
+    let found: Vec<Arc<Object>> = objects();
+    for object in found {
+        let key = &object.key;
+        // The kind may never have been served: then it has no objects.
+        let Some(resource) = resource_of(api, key) else {
+            break;
+        };
+        let options = DeleteOptions::background();
+        let deleted = api
+            .delete(resource, &key.namespace, &key.name, options)
+            .await;
+        if let Err(status) = deleted
+            && status.reason != "NotFound"
+        {
+            return Err(status);
+        }
+    }
+    let left: Vec<Arc<Object>> = objects();
+    if left.is_empty() {
+        let kind = &CUSTOM_RESOURCE_DEFINITIONS;
+        return remove_finalizer(api, kind, &definition.key, CLEANUP).await;
+    }
+    // The removal of each object hints at its definition.
     Ok(())
 }
 

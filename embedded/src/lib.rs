@@ -8,6 +8,7 @@ pub mod address;
 mod admission;
 mod api;
 mod browser_auth;
+mod conversion;
 pub mod cron;
 mod custom;
 mod default;

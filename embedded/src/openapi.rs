@@ -1,7 +1,10 @@
 //! OpenAPI documents (v3), made when they are asked for: `kubectl explain` and `kubectl apply`
 //! read them.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
+
 use axum::body::Body;
+use bytes::Bytes;
 use http::Response;
 use serde_json::{Map, Value, json};
 
@@ -10,7 +13,7 @@ use crate::{
     patch,
     resource::{Kinds, Resource},
     rest::reply,
-    schema::{REFERENCE_PREFIX, builtin_definitions, builtin_name},
+    schema::{REFERENCE_PREFIX, builtin_definitions, builtin_name, each_child, identify_embedded},
     status::Status,
 };
 
@@ -20,28 +23,44 @@ const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 /// `apis/GROUP/VERSION`.
 pub(crate) fn answer(kinds: &Kinds, path: &str) -> Result<Response<Body>, Status> {
     let parts: Vec<&str> = path.split('/').collect();
+    let made = |group: &str, version: &str| {
+        let made = || Bytes::from(document(kinds, group, version).to_string());
+        Ok(reply::bytes(200, kinds.document(path, made)))
+    };
     match parts.as_slice() {
         [""] => Ok(reply::json(200, &index(kinds))),
-        ["api", "v1"] => Ok(reply::json(200, &document(kinds, "", "v1"))),
+        ["api", "v1"] => made("", "v1"),
         ["apis", group, version] if kinds.served(group, version).next().is_some() => {
-            Ok(reply::json(200, &document(kinds, group, version)))
+            made(group, version)
         }
         _ => Err(Status::no_such_path()),
     }
 }
 
 fn index(kinds: &Kinds) -> Value {
-    let mut paths = Map::new();
-    let versions = kinds.groups().into_iter().flat_map(|group| {
+    let groups = kinds.groups();
+    let named = groups.into_iter().flat_map(|group| {
         let versions = kinds.versions(group).into_iter();
-        versions.map(move |version| format!("apis/{group}/{version}"))
+        versions.map(move |version| (group, version, format!("apis/{group}/{version}")))
     });
-    for path in std::iter::once("api/v1".to_owned()).chain(versions) {
-        // The hash lets clients keep a document until the program changes.
-        let url = format!("/openapi/v3/{path}?hash={}", env!("CARGO_PKG_VERSION"));
-        paths.insert(path, json!({ "serverRelativeURL": url }));
-    }
+    let core = std::iter::once(("", "v1", "api/v1".to_owned()));
+    let paths: Map<String, Value> = core
+        .chain(named)
+        .map(|(group, version, path)| {
+            let url = format!("/openapi/v3/{path}?hash={}", hash(kinds, group, version));
+            (path, json!({ "serverRelativeURL": url }))
+        })
+        .collect();
     json!({ "paths": paths })
+}
+
+/// Lets clients keep a document until the program or a definition changes.
+fn hash(kinds: &Kinds, group: &str, version: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    for custom in kinds.served(group, version).filter_map(|r| kinds.custom(r)) {
+        (custom.resource.plural, custom.version.to_string()).hash(&mut hasher);
+    }
+    format!("{}-{:016X}", env!("CARGO_PKG_VERSION"), hasher.finish())
 }
 
 fn document(kinds: &Kinds, group: &str, version: &str) -> Value {
@@ -85,6 +104,11 @@ fn gvk(resource: &Resource) -> Value {
 
 fn custom_schema(version: &Value) -> Value {
     let mut schema = version["schema"]["openAPIV3Schema"].clone();
+    if schema["x-kubernetes-preserve-unknown-fields"] == true && !schema["properties"].is_object() {
+        return json!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true });
+    }
+    identify_embedded(&mut schema);
+    name_alternatives(&mut schema);
     schema["properties"]["apiVersion"] = json!({
         "type": "string",
         "description": "The version of the schema of this object, with its group.",
@@ -97,7 +121,26 @@ fn custom_schema(version: &Value) -> Value {
         "description": "Name, namespace, labels and whatever else every object has.",
         "allOf": [{ "$ref": format!("{REFERENCE_PREFIX}{OBJECT_META}") }],
     });
+    if let Some(fields) = version["selectableFields"].as_array() {
+        let path = |field: &Value| field["jsonPath"].as_str().unwrap_or_default().to_owned();
+        let fields = fields
+            .iter()
+            .map(|field| json!({ "fieldPath": path(field).trim_start_matches('.') }));
+        schema["x-kubernetes-selectable-fields"] = fields.collect();
+    }
     schema
+}
+
+/// Clients that do not know `x-kubernetes-int-or-string` are told in other words.
+fn name_alternatives(node: &mut Value) {
+    let Some(fields) = node.as_object_mut() else {
+        return;
+    };
+    if fields.get("x-kubernetes-int-or-string") == Some(&Value::Bool(true)) {
+        let either = json!([{ "type": "integer" }, { "type": "string" }]);
+        fields.entry("anyOf").or_insert(either);
+    }
+    each_child(node, &mut name_alternatives);
 }
 
 fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, component: &str) {

@@ -29,6 +29,8 @@ pub struct Resource {
     pub status: bool,
     /// Whether `scale` is a subresource.
     pub scale: bool,
+    /// Fields, beside name and namespace, by which objects of a custom kind can be selected.
+    pub selectable: &'static [&'static str],
     /// Whether the kind comes from a custom resource definition.
     pub custom: bool,
     /// Whether clients may only read.

@@ -16,6 +16,7 @@ mod query;
 mod read;
 pub(crate) mod reply;
 mod review;
+mod scale;
 mod stream;
 mod usage;
 mod watch;
@@ -188,7 +189,12 @@ where
                 user_agent: text(header::USER_AGENT),
                 body,
             };
-            dispatch(&parts.method, &call).await
+            let mut response = dispatch(&parts.method, &call).await?;
+            let custom = kinds.custom(call.target.resource);
+            if let Some(warning) = custom.and_then(|custom| custom.deprecation.as_ref()) {
+                reply::warn(&mut response, std::slice::from_ref(warning));
+            }
+            Ok(response)
         }
         Route::Usage(path) => usage::answer(api, &parts.method, &path, &query),
         Route::Review(target) => {
@@ -236,6 +242,7 @@ async fn dispatch(method: &Method, call: &Call<'_>) -> Result<Response<Body>, St
     match (target.subresource.as_deref(), method.as_str()) {
         (Some("log"), "GET") => log::answer(call).await,
         (Some("eviction"), "POST") => eviction::answer(call).await,
+        (Some("scale"), _) => scale::answer(method, call).await,
         (None | Some("status"), "GET") if named => read::get(call),
         (None | Some("status"), "HEAD") if named && custom => read::get(call),
         (None, "GET") => read::list(call),

@@ -3,6 +3,8 @@
 mod age;
 mod cells;
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,11 +14,13 @@ use crate::{
     rest::partial,
 };
 
+/// What the column of names is.
 const NAME: &str = "Name must be unique within a namespace. Is required when creating resources, \
     although some resources may allow a client to request the generation of an appropriate name \
     automatically. Name is primarily intended for creation idempotence and configuration \
     definition. Cannot be updated. More info: \
     https://kubernetes.io/docs/concepts/overview/working-with-objects/names#names";
+/// What the column of ages is.
 const AGE: &str = "CreationTimestamp is a timestamp representing the server time when this object \
     was created. It is not guaranteed to be set in happens-before order across separate \
     operations. Clients may not set this value. It is represented in RFC3339 form and is in \
@@ -61,6 +65,12 @@ pub(crate) struct Table {
     rows: Vec<Value>,
 }
 
+/// The columns of a definition that has none.
+static AGE_ALONE: LazyLock<Vec<Value>> = LazyLock::new(|| {
+    let path = ".metadata.creationTimestamp";
+    vec![json!({ "name": "Age", "type": "date", "description": AGE, "jsonPath": path })]
+});
+
 /// The table of some objects of a kind, as they are stored.
 pub(crate) fn of(
     kinds: &Kinds,
@@ -69,9 +79,10 @@ pub(crate) fn of(
     include: Include,
 ) -> Table {
     let now = Timestamp::now();
-    let printed = kinds
-        .custom(resource)
-        .and_then(|custom| custom.version["additionalPrinterColumns"].as_array());
+    let printed = kinds.custom(resource).map(|custom| {
+        let columns = custom.version["additionalPrinterColumns"].as_array();
+        columns.unwrap_or(&AGE_ALONE).as_slice()
+    });
     let columns = match printed {
         Some(printed) => custom_columns(printed),
         None => cells::columns(resource),
@@ -146,7 +157,11 @@ fn custom_columns(printed: &[Value]) -> Vec<Column> {
             description => description,
         },
     });
-    std::iter::once(column("Name", 0)).chain(rest).collect()
+    let name = Column {
+        description: NAME.to_owned(),
+        ..column("Name", 0)
+    };
+    std::iter::once(name).chain(rest).collect()
 }
 
 fn custom_cells(printed: &[Value], object: &Value, now: Timestamp) -> Vec<Value> {

@@ -6,11 +6,13 @@ use jiff::Timestamp;
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use super::{Api, Operation, identify};
+use super::{Api, Operation, Subresource, identify};
 use crate::{
-    address, admission, default, metadata,
+    address, admission, conversion,
+    custom::{Custom, definition},
+    default, metadata,
     ownership::{self, Writer},
-    resource::{NAMESPACES, Resource},
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, Resource},
     status::Status,
     storage_class,
     store::{Change, Expect, Key, Object, Outcome},
@@ -48,6 +50,15 @@ impl Api {
         writer: &Writer,
         dry_run: bool,
     ) -> Result<Arc<Object>, Status> {
+        let mut resource = resource;
+        if conversion::is_own(resource) {
+            object = conversion::upgrade(self, resource, namespace, object)?;
+            resource = self.stored_kind(resource);
+        }
+        if self.kinds().custom(resource).is_some_and(Custom::is_ending) {
+            let why = "create not allowed while custom resource definition is terminating";
+            return Err(Status::new(405, "MethodNotAllowed", why));
+        }
         prepare(resource, namespace, &mut object)?;
         if metadata::name(&object).is_empty() && metadata::text(&object, "generateName").is_empty()
         {
@@ -60,7 +71,7 @@ impl Api {
         }
         self.require_namespace(namespace)?;
         let made = ownership::made(resource, &object);
-        default::apply(resource, &mut object);
+        self.default(resource, Subresource::None, &mut object);
         self.track(resource, None, &mut object, writer);
         ownership::disown(&mut object, &made);
         default::storage::protect(resource.kind, &mut object);
@@ -117,9 +128,10 @@ impl Api {
             }
             return Ok(Arc::new(Object::new(key, 0, object.clone())));
         }
+        let object = conversion::to_stored(&self.kinds(), resource, object.clone());
         match self
             .store()
-            .write(key, Expect::Absent, Change::Put(object.clone()))
+            .write(key, Expect::Absent, Change::Put(object))
             .await
         {
             Outcome::Done(object) => Ok(object),
@@ -156,7 +168,10 @@ impl Api {
     ) -> Result<(), Status> {
         let mut causes = validate::metadata(resource, object);
         match self.kinds().custom(resource) {
-            Some(custom) => causes.extend(custom.schema().validate(object, old)),
+            Some(custom) => causes.extend(custom.check(object, old)),
+            None if resource == &CUSTOM_RESOURCE_DEFINITIONS => {
+                causes.extend(definition::validate(object, old));
+            }
             None => causes.extend(validate::builtin(resource, object)),
         }
         if causes.is_empty() {

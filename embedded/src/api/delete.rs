@@ -7,9 +7,10 @@ use serde_json::{Value, json};
 
 use super::Api;
 use crate::{
-    garbage::{FOREGROUND, ORPHAN},
+    custom::{self, status::set_condition},
+    garbage::{CLEANUP, FOREGROUND, ORPHAN},
     metadata,
-    resource::{JOBS, NAMESPACES, PODS, Resource},
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, JOBS, NAMESPACES, PODS, Resource},
     status::Status,
     store::{Change, Expect, Object, Outcome},
 };
@@ -92,6 +93,11 @@ impl Api {
                     "this namespace may not be deleted",
                 ));
             }
+            if resource == &CUSTOM_RESOURCE_DEFINITIONS && custom::own_specification(name).is_some()
+            {
+                let why = "this kind is Diwan's own, which needs it";
+                return Err(Status::forbidden(resource, name, why));
+            }
             let mark = mark(resource, &current.value, &options, Timestamp::now());
             if options.dry_run {
                 return Ok(match mark {
@@ -169,6 +175,13 @@ fn mark(resource: &Resource, old: &Value, options: &DeleteOptions, now: Timestam
     let mut new = old.clone();
     let deleting = metadata::is_deleting(old);
     let grace = grace(resource, old, options);
+    if !deleting && resource == &CUSTOM_RESOURCE_DEFINITIONS {
+        add_finalizer(&mut new, CLEANUP);
+        let message = "CustomResourceDefinition marked for deletion; CustomResource deletion will \
+                       begin soon";
+        let condition = ("True", "InstanceDeletionPending", message.to_owned());
+        set_condition(&mut new["status"], "Terminating", condition, now);
+    }
     if !deleting && let Some(finalizer) = propagation_finalizer(resource, options) {
         add_finalizer(&mut new, finalizer);
     }

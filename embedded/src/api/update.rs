@@ -1,6 +1,6 @@
 //! Changing objects.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use diwan_api::FieldError;
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation};
 use crate::{
-    address, default, event_view, metadata,
+    address, conversion, event_view, metadata,
     ownership::{self, Writer, same_but_times},
     resource::Resource,
     status::Status,
@@ -51,6 +51,16 @@ pub(crate) enum Revision {
     Unchanged,
 }
 
+/// A change of one object.
+struct Update<'a> {
+    resource: &'static Resource,
+    namespace: &'a str,
+    name: &'a str,
+    subresource: Subresource,
+    writer: &'a Writer,
+    dry_run: bool,
+}
+
 impl Api {
     /// Changes an object in place. `change` edits it and returns whether anything is to be
     /// written; it is called again when somebody else was faster, so no update is lost and none
@@ -87,8 +97,7 @@ impl Api {
         }
     }
 
-    /// Changes an object to what `revise` makes of it. A revision without a resource version is
-    /// made again when somebody else was faster; one with a stale version is a conflict.
+    /// Changes an object to what `revise` makes of it, in the version of its kind.
     pub(crate) async fn update_object(
         &self,
         resource: &'static Resource,
@@ -99,11 +108,62 @@ impl Api {
         mut revise: impl FnMut(&Value) -> Result<Revision, Status> + Send,
     ) -> Result<Arc<Object>, Status> {
         let subresource = Subresource::written_by(writer);
+        let mut update = Update {
+            resource,
+            namespace,
+            name,
+            subresource,
+            writer,
+            dry_run,
+        };
+        if !conversion::is_own(resource) {
+            return self.update_version(&update, &mut revise).await;
+        }
+        let mut revise = |current: &Value| {
+            let view = conversion::from_stored(&self.kinds(), resource, current).into_owned();
+            Ok(match revise(&view)? {
+                Revision::Replace(new) => {
+                    Revision::Replace(conversion::upgrade(self, resource, namespace, new)?)
+                }
+                Revision::Unchanged => Revision::Unchanged,
+            })
+        };
+        update.resource = self.stored_kind(resource);
+        self.update_version(&update, &mut revise).await
+    }
+
+    /// The kind of objects as they are stored.
+    pub(super) fn stored_kind(&self, resource: &'static Resource) -> &'static Resource {
+        self.kinds()
+            .of_storage(resource.storage)
+            .unwrap_or(resource)
+    }
+
+    /// Changes an object to what `revise` makes of it. A revision without a resource version is
+    /// made again when somebody else was faster; one with a stale version is a conflict.
+    async fn update_version(
+        &self,
+        update: &Update<'_>,
+        revise: &mut (dyn FnMut(&Value) -> Result<Revision, Status> + Send),
+    ) -> Result<Arc<Object>, Status> {
+        let &Update {
+            resource,
+            namespace,
+            name,
+            subresource,
+            writer,
+            dry_run,
+        } = update;
         loop {
             let Some(current) = self.object(resource, namespace, name) else {
                 return Err(Status::not_found(resource, name));
             };
-            let Revision::Replace(mut new) = revise(&current.value)? else {
+            let kinds = self.kinds();
+            let before = match kinds.custom(resource) {
+                Some(_) => conversion::from_stored(&kinds, resource, &current.value),
+                None => Cow::Borrowed(&*current.value),
+            };
+            let Revision::Replace(mut new) = revise(&before)? else {
                 return Ok(current);
             };
             if !new.is_object() || metadata::of(&mut new).is_none() {
@@ -115,29 +175,37 @@ impl Api {
             if !wanted.is_empty() && wanted != current.version.to_string() {
                 return Err(Status::conflict(resource, name));
             }
-            check_identity(resource, &current.value, &new)?;
-            check_end(resource, &current.value, &new)?;
-            merge(resource, subresource, &current.value, &mut new);
-            address::keep(resource, &current.value, &mut new);
-            default::apply(resource, &mut new);
+            check_identity(resource, &before, &new)?;
+            check_end(resource, &before, &new)?;
+            merge(resource, subresource, &before, &mut new);
+            address::keep(resource, &before, &mut new);
+            self.default(resource, subresource, &mut new);
             address::assign(self, resource, &mut new)?;
-            if new == *current.value {
+            let is_same = |new: &Value, alike: fn(&Value, &Value) -> bool| {
+                if let Cow::Borrowed(before) = &before {
+                    return alike(before, new);
+                }
+                let stored = conversion::to_stored(&kinds, resource, new.clone());
+                alike(&current.value, &stored)
+            };
+            if is_same(&new, Value::eq) {
                 return Ok(current);
             }
-            self.track(resource, Some(&current.value), &mut new, writer);
-            let checked = self.check_update(resource, subresource, &current.value, &new);
+            self.track(resource, Some(&before), &mut new, writer);
+            let checked = self.check_update(resource, subresource, &before, &new);
             if subresource == Subresource::Status {
                 checked?;
             } else {
-                let old = Some(&*current.value);
+                let old = Some(before.as_ref());
                 let admitted = self.admit(Operation::Update, resource, &mut new, old).await;
                 Status::both(resource, name, checked, admitted)?;
                 // Admission may have put back what the request left out.
-                if same_but_times(&current.value, &new) {
+                if is_same(&new, same_but_times) {
                     return Ok(current);
                 }
             }
-            count_generation(resource, &current.value, &mut new);
+            count_generation(resource, &before, &mut new);
+            let new = conversion::to_stored(&kinds, resource, new);
             let change = if is_finished(resource, &new) {
                 Change::Remove(new)
             } else {

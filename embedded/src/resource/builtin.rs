@@ -48,6 +48,7 @@ const CORE: Resource = Resource {
     namespaced: true,
     status: false,
     scale: false,
+    selectable: &[],
     custom: false,
     read_only: false,
     unconditional_update: true,
@@ -202,7 +203,7 @@ pub static TRIALS: Resource = Resource {
     storage: 12,
     ..OURS
 };
-/// CustomResourceDefinitions: ours, to be read.
+/// CustomResourceDefinitions: ours and those of users.
 pub static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
     group: "apiextensions.k8s.io",
     plural: "customresourcedefinitions",
@@ -212,7 +213,7 @@ pub static CUSTOM_RESOURCE_DEFINITIONS: Resource = Resource {
     categories: &["api-extensions"],
     namespaced: false,
     status: true,
-    read_only: true,
+    unconditional_update: false,
     storage: 13,
     ..CORE
 };

@@ -2,6 +2,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use bytes::Bytes;
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{ALL, Resource};
@@ -14,6 +16,7 @@ use crate::{
 pub struct Kinds {
     rows: Vec<&'static Resource>,
     customs: HashMap<(&'static str, &'static str, &'static str), Arc<Custom>>,
+    documents: Mutex<HashMap<String, Bytes>>,
 }
 
 impl Kinds {
@@ -23,6 +26,7 @@ impl Kinds {
         let mut kinds = Self {
             rows: ALL.into_iter().filter(|row| !row.custom).collect(),
             customs: HashMap::new(),
+            documents: Mutex::default(),
         };
         for definition in definitions {
             for custom in custom::of(definition, |row| before.and_then(|b| b.shared(row))) {
@@ -64,6 +68,15 @@ impl Kinds {
     /// What the definition of a custom kind says.
     pub(crate) fn custom(&self, resource: &Resource) -> Option<&Custom> {
         self.customs.get(&key(resource)).map(Arc::as_ref)
+    }
+
+    /// A document about the kinds, made once.
+    pub(crate) fn document(&self, path: &str, make: impl FnOnce() -> Bytes) -> Bytes {
+        let mut documents = self.documents.lock();
+        documents
+            .entry(path.to_owned())
+            .or_insert_with(make)
+            .clone()
     }
 
     fn shared(&self, resource: &Resource) -> Option<Arc<Custom>> {

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Call, accept::Form, body, read, reply, write_options};
 use crate::{
     api::{DeleteOptions, Deletion, Propagation},
-    event_view, metadata,
+    conversion, metadata,
     resource::{JOBS, NAMESPACES},
     status::Status,
     validate::cause,
@@ -30,7 +30,8 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
             answer(call, &Status::deleted(resource, target.name(), uid))?
         }
         Deletion::Gone(object) | Deletion::Marked(object) => {
-            answer(call, &event_view::from_stored(resource, &object))?
+            let view = conversion::from_stored(&call.api.kinds(), resource, &object).into_owned();
+            answer(call, &view)?
         }
     };
     if orphans {
@@ -71,6 +72,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     if resource.custom {
         metadata["continue"] = json!("");
     }
+    let kinds = call.api.kinds();
     let mut items = Vec::new();
     for object in objects {
         let key = &object.key;
@@ -80,7 +82,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
             .await
         {
             Ok(Deletion::Gone(object) | Deletion::Marked(object)) => {
-                items.push(read::item(resource, &object));
+                items.push(read::item(&kinds, resource, &object));
             }
             Err(status) if status.reason == "NotFound" => {}
             Err(status) => return Err(status),
@@ -89,7 +91,7 @@ pub(super) async fn many(call: &Call<'_>) -> Result<Response<Body>, Status> {
     Ok(reply::json(
         200,
         &json!({
-            "kind": format!("{}List", resource.kind),
+            "kind": read::list_kind(&kinds, resource),
             "apiVersion": resource.api_version(),
             "metadata": metadata,
             "items": items,

@@ -3,7 +3,12 @@
 use serde_json::Value;
 
 use super::{Call, duplicate};
-use crate::status::Status;
+use crate::{
+    custom::{self, definition},
+    metadata,
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, Resource},
+    status::Status,
+};
 
 /// What is done about unknown fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,13 +64,13 @@ pub(super) fn check(
     let unknown = unknown.into_iter();
     wrong.extend(unknown.map(|path| format!("unknown field \"{path}\"")));
     match mode {
-        Mode::Strict if wrong.is_empty() => Ok(wrong),
+        Mode::Strict if wrong.is_empty() => Ok(about_definition(resource, object)),
         Mode::Strict => {
             let list = format!("strict decoding error: {}", wrong.join(", "));
             Err(Status::bad_request(format!("{}: {list}", about())))
         }
-        Mode::Warn => Ok(wrong),
-        Mode::Ignore => Ok(Vec::new()),
+        Mode::Warn => Ok([wrong, about_definition(resource, object)].concat()),
+        Mode::Ignore => Ok(about_definition(resource, object)),
     }
 }
 
@@ -85,4 +90,21 @@ fn duplicates(call: &Call<'_>, mode: Mode) -> Vec<String> {
     found
         .map(|(line, key)| format!("{heading}line {line}: key \"{key}\" already set in map"))
         .collect()
+}
+
+/// What the writer of a definition is told.
+fn about_definition(resource: &Resource, object: &Value) -> Vec<String> {
+    if resource != &CUSTOM_RESOURCE_DEFINITIONS {
+        return Vec::new();
+    }
+    let mut warnings = definition::warnings(object);
+    let name = metadata::name(object);
+    let mut wanted = object.clone();
+    definition::default(&mut wanted);
+    if custom::own_specification(name).is_some_and(|own| own != wanted["spec"]) {
+        warnings.push(format!(
+            "{name} is served as this Diwan defines it: the specification stays as it is"
+        ));
+    }
+    warnings
 }

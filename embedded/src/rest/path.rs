@@ -156,6 +156,7 @@ fn target(kinds: &Kinds, group: &str, version: &str, parts: &[&str]) -> Result<R
 fn has_subresource(resource: &Resource, name: &str) -> bool {
     match name {
         "status" => resource.status,
+        "scale" => resource.scale,
         "log" | "exec" | "attach" | "portforward" | "eviction" => resource == &PODS,
         "finalize" => resource == &NAMESPACES,
         _ => false,

@@ -1,6 +1,6 @@
 //! Reading: one object, or those that a selector selects.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -14,8 +14,8 @@ use super::{
     reply, watch,
 };
 use crate::{
-    event_view,
-    resource::Resource,
+    conversion, event_view,
+    resource::{Kinds, Resource},
     selector::Selector,
     status::Status,
     store::{Object, State},
@@ -42,19 +42,18 @@ pub(super) fn get(call: &Call<'_>) -> Result<Response<Body>, Status> {
 
 /// Writes one object in the form that the client wants.
 pub(super) fn write(call: &Call<'_>, code: u16, object: &Object) -> Result<Response<Body>, Status> {
-    let resource = call.target.resource;
+    let (kinds, resource) = (call.api.kinds(), call.target.resource);
+    let view = conversion::from_stored(&kinds, resource, &object.value);
     match call.form()? {
-        Form::Json if event_view::is_view(resource) => Ok(reply::json(
-            code,
-            &event_view::from_stored(resource, &object.value),
-        )),
-        Form::Json => Ok(reply::bytes(code, object.json.clone())),
-        Form::Yaml => reply::yaml(code, &event_view::from_stored(resource, &object.value)),
-        Form::Metadata => Ok(reply::json(code, &partial(&object.value))),
+        Form::Json => Ok(match view {
+            Cow::Borrowed(_) => reply::bytes(code, object.json.clone()),
+            Cow::Owned(view) => reply::json(code, &view),
+        }),
+        Form::Yaml => reply::yaml(code, &view),
+        Form::Metadata => Ok(reply::json(code, &partial(&view))),
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
-            let objects = [object.value.as_ref()];
-            let table = table::of(&call.api.kinds(), resource, &objects, include);
+            let table = table::of(&kinds, resource, &[view.as_ref()], include);
             Ok(reply::json(
                 code,
                 &table.to_value(
@@ -77,16 +76,23 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let (objects, meta) = select(call, &part)?;
     let whole = matches!(form, Form::Json | Form::Yaml);
     let meta = meta.to_value(resource.custom && whole);
+    let kinds = call.api.kinds();
+    let views = || {
+        let objects = objects.iter();
+        objects.map(|object| conversion::from_stored(&kinds, resource, &object.value))
+    };
     match form {
         Form::Json if !event_view::is_view(resource) => {
-            Ok(reply::bytes(200, join(resource, &objects, &meta)))
+            Ok(reply::bytes(200, join(&kinds, resource, &objects, &meta)))
         }
         Form::Json | Form::Yaml => {
+            let items = objects.iter();
+            let items = items.map(|object| item(&kinds, resource, &object.value));
             let list = json!({
-                "kind": format!("{}List", resource.kind),
+                "kind": list_kind(&kinds, resource),
                 "apiVersion": resource.api_version(),
                 "metadata": meta,
-                "items": objects.iter().map(|object| item(resource, &object.value)).collect::<Value>(),
+                "items": items.collect::<Value>(),
             });
             if form == Form::Yaml {
                 reply::yaml(200, &list)
@@ -100,13 +106,14 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
                 "metadata": meta,
-                "items": objects.iter().map(|o| partial(&o.value)).collect::<Value>(),
+                "items": views().map(|view| partial(&view)).collect::<Value>(),
             }),
         )),
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
-            let values: Vec<&Value> = objects.iter().map(|o| o.value.as_ref()).collect();
-            let table = table::of(&call.api.kinds(), resource, &values, include);
+            let views: Vec<Cow<'_, Value>> = views().collect();
+            let values: Vec<&Value> = views.iter().map(AsRef::as_ref).collect();
+            let table = table::of(&kinds, resource, &values, include);
             Ok(reply::json(200, &table.to_value(meta, true)))
         }
     }
@@ -130,8 +137,8 @@ fn select(call: &Call<'_>, part: &Part) -> Result<(Vec<Arc<Object>>, ListMeta), 
 }
 
 /// An object in a list, which tells the kind of those that are built in.
-pub(super) fn item(resource: &Resource, object: &Value) -> Value {
-    let mut item = event_view::from_stored(resource, object).into_owned();
+pub(super) fn item(kinds: &Kinds, resource: &Resource, object: &Value) -> Value {
+    let mut item = conversion::from_stored(kinds, resource, object).into_owned();
     if let Some(fields) = item.as_object_mut().filter(|_| !resource.custom) {
         fields.remove("kind");
         fields.remove("apiVersion");
@@ -149,10 +156,10 @@ pub(super) fn selector(call: &Call<'_>) -> Result<Selector, Status> {
 }
 
 /// A list in the bytes that its objects have anyway.
-fn join(resource: &Resource, objects: &[Arc<Object>], meta: &Value) -> Bytes {
+fn join(kinds: &Kinds, resource: &Resource, objects: &[Arc<Object>], meta: &Value) -> Bytes {
     let head = format!(
-        "{{\"kind\":\"{}List\",\"apiVersion\":\"{}\",\"metadata\":{meta},\"items\":[",
-        resource.kind,
+        "{{\"kind\":\"{}\",\"apiVersion\":\"{}\",\"metadata\":{meta},\"items\":[",
+        list_kind(kinds, resource),
         resource.api_version(),
     );
     let size: usize = objects.iter().map(|object| object.json.len() + 1).sum();
@@ -162,16 +169,27 @@ fn join(resource: &Resource, objects: &[Arc<Object>], meta: &Value) -> Bytes {
         if i > 0 {
             bytes.push(b',');
         }
-        if resource.custom {
-            bytes.extend_from_slice(&object.json);
-        } else {
+        if !resource.custom {
             // The list tells the kind.
             bytes.push(b'{');
             bytes.extend_from_slice(&object.kindless());
+            continue;
+        }
+        match conversion::from_stored(kinds, resource, &object.value) {
+            Cow::Borrowed(_) => bytes.extend_from_slice(&object.json),
+            Cow::Owned(view) => bytes.extend_from_slice(view.to_string().as_bytes()),
         }
     }
     bytes.extend_from_slice(b"]}");
     Bytes::from(bytes)
+}
+
+/// The kind of a list of objects of a kind.
+pub(super) fn list_kind(kinds: &Kinds, resource: &Resource) -> String {
+    let named = kinds
+        .custom(resource)
+        .map(|custom| custom.list_kind.clone());
+    named.unwrap_or_else(|| format!("{}List", resource.kind))
 }
 
 /// An object's metadata alone.

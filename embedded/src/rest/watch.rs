@@ -1,6 +1,6 @@
 //! Watching: the changes of a list as a stream of JSON documents.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::body::Body;
@@ -14,8 +14,8 @@ use tokio::time::{Instant, interval_at, sleep_until};
 use super::{Call, accept::Form, list_options, read, reply};
 use crate::{
     api::Api,
-    event_view, metadata,
-    resource::Resource,
+    conversion, metadata,
+    resource::{PODS, Resource},
     selector::Selector,
     status::Status,
     store::Object,
@@ -207,13 +207,15 @@ impl Lens {
     }
 
     fn frame(&mut self, type_: &str, object: &Object) -> Bytes {
+        let kinds = self.api.kinds();
+        let view = conversion::from_stored(&kinds, self.resource, &object.value);
         let value = match self.form {
-            Form::Table => self.table(&object.value, self.include),
-            Form::Metadata => read::partial(&object.value),
-            _ if event_view::is_view(self.resource) => {
-                event_view::from_stored(self.resource, &object.value).into_owned()
-            }
-            _ => return document(type_, &object.json),
+            Form::Table => self.table(&view, self.include),
+            Form::Metadata => read::partial(&view),
+            _ => match view {
+                Cow::Borrowed(_) => return document(type_, &object.json),
+                Cow::Owned(view) => view,
+            },
         };
         document(type_, value.to_string().as_bytes())
     }
@@ -228,10 +230,10 @@ impl Lens {
             "apiVersion": self.resource.api_version(),
             "metadata": metadata,
         });
-        if !self.resource.custom && self.resource.kind == "Pod" {
+        if self.resource == &PODS {
             // Typed readers of pods want the fields that every pod has.
             object["spec"] = json!({ "containers": [] });
-        } else if self.resource.kind == "Event" {
+        } else if !self.resource.custom && self.resource.kind == "Event" {
             object["involvedObject"] = json!({});
         }
         let value = match self.form {

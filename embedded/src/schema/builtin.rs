@@ -19,7 +19,7 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{DeleteOptions, ListMeta, ObjectMeta, Status},
 };
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::lists;
 use crate::resource::Resource;
@@ -38,6 +38,12 @@ type Row = (
 );
 
 const ROWS: &[Row] = &[
+    (
+        "apiextensions.k8s.io",
+        "CustomResourceDefinition",
+        "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
+        add::<CustomResourceDefinition>,
+    ),
     (
         "",
         "ConfigMap",
@@ -178,21 +184,13 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// Only for the OpenAPI documents: definitions are large and nobody may write them here.
-const DEFINITION: Row = (
-    "apiextensions.k8s.io",
-    "CustomResourceDefinition",
-    "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinition",
-    add::<CustomResourceDefinition>,
-);
-
 fn add<T: JsonSchema>(generator: &mut SchemaGenerator) {
     generator.subschema_for::<T>();
 }
 
 /// The name of a kind's schema.
 pub(crate) fn name(resource: &Resource) -> Option<&'static str> {
-    let mut rows = ROWS.iter().chain([&DEFINITION]);
+    let mut rows = ROWS.iter();
     let (.., name, _) = rows.find(|row| row.0 == resource.group && row.1 == resource.kind)?;
     Some(*name)
 }
@@ -210,13 +208,27 @@ pub(crate) fn definitions(group: Option<&str>) -> Map<String, Value> {
         add::<DeleteOptions>(&mut generator);
         add::<Status>(&mut generator);
     }
-    let all = ROWS.iter().chain(group.map(|_| &DEFINITION));
-    for row in all.filter(|row| group.is_none_or(|group| group == row.0)) {
+    for row in ROWS
+        .iter()
+        .filter(|row| group.is_none_or(|group| group == row.0))
+    {
         row.3(&mut generator);
     }
     let mut definitions = generator.take_definitions(false);
     lists::annotate(&mut definitions);
     definitions
+}
+
+/// Describes what in definitions of kinds may be of several types: any value, and a schema or
+/// something else. Without a type any is right, and a schema is looked into.
+pub(super) fn describe_alternatives(definitions: &mut Map<String, Value>) {
+    const PREFIX: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSON";
+    let fields = definitions[&format!("{PREFIX}SchemaProps")]["properties"].clone();
+    definitions.insert(PREFIX.to_owned(), json!({}));
+    for name in ["SchemaPropsOrArray", "SchemaPropsOrBool"] {
+        let schema = json!({ "properties": fields });
+        definitions.insert(format!("{PREFIX}{name}"), schema);
+    }
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@ use std::fmt::{self, Display, Formatter, Write};
 
 /// A path such as `spec.containers[0].image`, written once and cut back on the way out.
 #[derive(Debug, Default)]
-pub(super) struct Path(String);
+pub(crate) struct Path(String);
 
 impl Path {
     /// Does something in a field.
-    pub(super) fn within<T>(&mut self, field: &str, act: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn within<T>(&mut self, field: &str, act: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.0.len();
         if length > 0 {
             self.0.push('.');
@@ -20,7 +20,7 @@ impl Path {
     }
 
     /// Does something at a place in a list.
-    pub(super) fn at<T>(&mut self, index: usize, act: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn at<T>(&mut self, index: usize, act: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.0.len();
         // Writing to a string does not fail.
         let _ = write!(self.0, "[{index}]");
@@ -30,7 +30,7 @@ impl Path {
     }
 
     /// The path as text; empty at the root.
-    pub(super) fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

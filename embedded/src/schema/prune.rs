@@ -27,10 +27,6 @@ impl Schema {
         let node = self.resolve(node);
         match value {
             Value::Object(fields) => {
-                if node["x-kubernetes-embedded-resource"] == true && !node["properties"].is_object()
-                {
-                    return;
-                }
                 let properties = node["properties"].as_object();
                 let additional = node.get("additionalProperties");
                 let open = node["x-kubernetes-preserve-unknown-fields"] == true

@@ -1,11 +1,13 @@
 //! Checking values against a schema, in the words of Kubernetes.
 
-use diwan_api::FieldError;
-use regex::Regex;
-use serde_json::Value;
+mod list;
+mod number;
+mod text;
+
+use serde_json::{Map, Value};
 
 use super::{Schema, path::Path};
-use crate::{status::Cause, validate::cause};
+use crate::{custom::problem, status::Cause};
 
 impl Schema {
     /// Everything about an object that the schema does not allow. What is as it was in `old` is
@@ -17,7 +19,7 @@ impl Schema {
         causes
     }
 
-    fn check(
+    pub(super) fn check(
         &self,
         node: &Value,
         value: &Value,
@@ -29,31 +31,22 @@ impl Schema {
         if old == Some(value) || (value.is_null() && node["nullable"] == true) {
             return;
         }
+        self.check_branches(node, value, path, causes);
         if !has_type(node, value) {
             causes.push(wrong_type(node, value, path.as_str()));
             return;
         }
-        let mut errors = Vec::new();
-        check_enum(node, value, path.as_str(), &mut errors);
+        check_enum(node, value, path.as_str(), causes);
         match value {
-            Value::Number(number) => {
-                check_number(node, number.as_f64(), path.as_str(), &mut errors);
-            }
-            Value::String(text) => check_text(node, text, path.as_str(), &mut errors),
-            Value::Array(items) => check_count(node, items.len(), path.as_str(), &mut errors),
+            Value::Number(number) => number::check(node, number, path.as_str(), causes),
+            Value::String(text) => text::check(node, text, path.as_str(), causes),
+            Value::Array(items) => list::check(node, items, path, causes),
             Value::Object(fields) => {
-                for name in node["required"].as_array().into_iter().flatten() {
-                    let name = name.as_str().unwrap_or_default();
-                    if !fields.contains_key(name) {
-                        path.within(name, |path| {
-                            errors.push(FieldError::required(path.to_string(), ""));
-                        });
-                    }
-                }
+                check_required(node, fields, path, causes);
+                list::check_properties(node, fields, path.as_str(), causes);
             }
             _ => {}
         }
-        causes.extend(errors.into_iter().map(cause));
         each_child(node, value, old, path, |node, value, old, path| {
             // A null in an optional field counts as absent, as Kubernetes prunes it.
             if !value.is_null() || path.as_str().ends_with(']') {
@@ -61,6 +54,36 @@ impl Schema {
             }
         });
     }
+}
+
+fn check_required(
+    node: &Value,
+    fields: &Map<String, Value>,
+    path: &mut Path,
+    causes: &mut Vec<Cause>,
+) {
+    for name in node["required"].as_array().into_iter().flatten() {
+        let name = name.as_str().unwrap_or_default();
+        if !fields.contains_key(name) {
+            path.within(name, |path| {
+                causes.push(problem::required(path.to_string(), ""));
+            });
+        }
+    }
+}
+
+/// What an item of a list was before: only the items of lists with keys have a counterpart.
+pub(crate) fn correlated<'a>(node: &Value, item: &Value, old: &'a Value) -> Option<&'a Value> {
+    if node["x-kubernetes-list-type"] != "map" {
+        return None;
+    }
+    let keys = node["x-kubernetes-list-map-keys"].as_array()?;
+    let mut items = old.as_array()?.iter();
+    items.find(|old| {
+        keys.iter()
+            .filter_map(Value::as_str)
+            .all(|key| old[key] == item[key])
+    })
 }
 
 /// Visits the parts of a value that the schema describes, each beside what was in its place.
@@ -85,7 +108,7 @@ fn each_child(
         }
         Value::Array(items) if node["items"].is_object() => {
             for (i, item) in items.iter().enumerate() {
-                let old = old.and_then(|old| old.get(i));
+                let old = old.and_then(|old| correlated(node, item, old));
                 path.at(i, |path| visit(&node["items"], item, old, path));
             }
         }
@@ -94,33 +117,34 @@ fn each_child(
 }
 
 fn wrong_type(node: &Value, value: &Value, path: &str) -> Cause {
-    let wanted = node["type"].as_str().unwrap_or("string");
+    let wanted = if node["x-kubernetes-int-or-string"] == true {
+        "integer,string"
+    } else {
+        node["type"].as_str().unwrap_or("string")
+    };
     let given = type_name(value);
     let field = if path.is_empty() { "<nil>" } else { path };
-    Cause {
-        field: field.to_owned(),
-        reason: "FieldValueTypeInvalid",
-        message: format!(
-            "Invalid value: {given:?}: {path} in body must be of type {wanted}: {given:?}"
-        ),
-    }
+    let detail = format!("{path} in body must be of type {wanted}: {given:?}");
+    problem::mistyped(field, given, &detail)
 }
 
 pub(super) fn has_type(node: &Value, value: &Value) -> bool {
     if node["x-kubernetes-int-or-string"] == true {
-        return value.is_string() || value.is_number();
+        return value.is_string() || is_integer(value);
     }
     match node["type"].as_str() {
         Some("string") => value.is_string(),
-        Some("integer") => {
-            value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
-        }
+        Some("integer") => is_integer(value),
         Some("number") => value.is_number(),
         Some("boolean") => value.is_boolean(),
         Some("object") => value.is_object(),
         Some("array") => value.is_array(),
         _ => true,
     }
+}
+
+fn is_integer(value: &Value) -> bool {
+    value.is_i64() || value.is_u64() || value.as_f64().is_some_and(|n| n.fract() == 0.0)
 }
 
 fn type_name(value: &Value) -> &'static str {
@@ -135,80 +159,26 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-fn check_enum(node: &Value, value: &Value, path: &str, errors: &mut Vec<FieldError>) {
-    let Some(allowed) = node["enum"].as_array() else {
+fn check_enum(node: &Value, value: &Value, path: &str, causes: &mut Vec<Cause>) {
+    let Some(allowed) = node["enum"]
+        .as_array()
+        .filter(|allowed| !allowed.is_empty())
+    else {
         return;
     };
     if allowed.contains(value) {
         return;
     }
-    let given = value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned);
-    let names: Vec<&str> = allowed.iter().filter_map(Value::as_str).collect();
-    errors.push(FieldError::not_supported(path, given, &names));
-}
-
-fn check_number(node: &Value, number: Option<f64>, path: &str, errors: &mut Vec<FieldError>) {
-    let Some(number) = number else { return };
-    let mut complain = |relation: &str, bound: f64| {
-        let detail = format!("{path} in body should be {relation} {bound}");
-        errors.push(FieldError::invalid(path, number, detail));
-    };
-    match node["minimum"].as_f64() {
-        Some(least) if number < least => complain("greater than or equal to", least),
-        _ => {}
-    }
-    match node["maximum"].as_f64() {
-        Some(most) if number > most => complain("less than or equal to", most),
-        _ => {}
-    }
-    let bounds = match node["format"].as_str() {
-        Some("int32") => Some((f64::from(i32::MIN), f64::from(i32::MAX))),
-        Some("uint32") => Some((0.0, f64::from(u32::MAX))),
-        _ => None,
-    };
-    if let Some((least, most)) = bounds
-        && !(least..=most).contains(&number)
-    {
-        let format = node["format"].as_str().unwrap_or_default();
-        let detail = format!("{path} in body must be of type {format}: \"number\"");
-        errors.push(FieldError::invalid(path, number, detail));
-    }
-}
-
-fn check_text(node: &Value, text: &str, path: &str, errors: &mut Vec<FieldError>) {
-    let length = text.chars().count() as u64;
-    if let Some(least) = node["minLength"].as_u64().filter(|least| length < *least) {
-        let detail = format!("{path} in body should be at least {least} chars long");
-        errors.push(FieldError::invalid(path, text, detail));
-    }
-    if let Some(most) = node["maxLength"].as_u64().filter(|most| length > *most) {
-        let detail = format!("{path} in body should be at most {most} chars long");
-        errors.push(FieldError::invalid(path, text, detail));
-    }
-    if let Some(pattern) = node["pattern"].as_str()
-        && Regex::new(pattern).is_ok_and(|regex| !regex.is_match(text))
-    {
-        let detail = format!("{path} in body should match '{pattern}'");
-        errors.push(FieldError::invalid(path, text, detail));
-    }
-    if node["format"] == "date-time" && text.parse::<jiff::Timestamp>().is_err() {
-        let detail = format!("{path} in body must be of type date-time: {text:?}");
-        errors.push(FieldError::invalid(path, text, detail));
-    }
-}
-
-fn check_count(node: &Value, count: usize, path: &str, errors: &mut Vec<FieldError>) {
-    let count = count as u64;
-    if let Some(least) = node["minItems"].as_u64().filter(|least| count < *least) {
-        let detail = format!("{path} in body should have at least {least} items");
-        errors.push(FieldError::invalid(path, count, detail));
-    }
-    if let Some(most) = node["maxItems"].as_u64().filter(|most| count > *most) {
-        let detail = format!("{path} in body should have at most {most} items");
-        errors.push(FieldError::invalid(path, count, detail));
-    }
+    let texts: Vec<String> = allowed
+        .iter()
+        .map(|value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        })
+        .collect();
+    let known: Vec<&str> = texts.iter().map(String::as_str).collect();
+    causes.push(problem::unsupported(path, value, &known));
 }
 
 #[cfg(test)]
@@ -271,7 +241,7 @@ mod tests {
             causes.into_iter().map(|c| c.field).collect::<Vec<_>>()
         };
         assert_eq!(fields(None), ["l[0]", "l[1]", "l[2]", "n"]);
-        assert_eq!(fields(Some(&old)), ["l[1]", "l[2]"]);
+        assert_eq!(fields(Some(&old)), ["l[0]", "l[1]", "l[2]"]);
         assert_eq!(fields(Some(&new)), [""; 0]);
     }
 

@@ -96,6 +96,9 @@ fn unknown(resource: &Resource, path: &str) -> String {
 
 /// The fields, beside name and namespace, by which objects of a kind can be selected.
 fn of(resource: &Resource) -> &'static [&'static str] {
+    if resource.custom {
+        return resource.selectable;
+    }
     match (resource.group, resource.kind) {
         ("", "Pod") => &[
             "spec.nodeName",

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     metadata,
-    resource::NAMESPACES,
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, intern},
     watch::{Event, EventKind},
 };
 
@@ -82,7 +82,7 @@ impl Writer {
     /// Writes the objects that are not there or differ, before the thread starts.
     pub(super) fn seed(&mut self, seeds: Vec<(Key, Value)>) {
         let mut operations = Vec::new();
-        for (key, value) in seeds {
+        for (key, mut value) in seeds {
             let old = self
                 .state
                 .read()
@@ -90,7 +90,10 @@ impl Writer {
                 .cloned();
             let expect = match old {
                 None => Expect::Absent,
-                Some(old) if old.value["spec"] != value["spec"] => Expect::Version(old.version),
+                Some(old) if old.value["spec"] != value["spec"] => {
+                    value["metadata"] = old.value["metadata"].clone();
+                    Expect::Version(old.version)
+                }
                 Some(_) => continue,
             };
             let (reply, _) = oneshot::channel();
@@ -286,6 +289,11 @@ fn hint(
         let namespace = state.get(NAMESPACES.storage, "", &object.key.namespace);
         if let Some(namespace) = namespace.filter(|n| metadata::is_deleting(&n.value)) {
             hints.push(Hint::Ending(namespace.key.clone()));
+        }
+        let definition = intern::storage_name(object.key.storage);
+        let definition = state.get(CUSTOM_RESOURCE_DEFINITIONS.storage, "", definition);
+        if let Some(definition) = definition.filter(|d| metadata::is_deleting(&d.value)) {
+            hints.push(Hint::Ending(definition.key.clone()));
         }
         return;
     }

@@ -8,6 +8,7 @@
 
 mod access;
 mod apply;
+mod definitions;
 mod door;
 mod durability;
 mod listener;
