@@ -206,18 +206,11 @@ impl Api {
             }
             count_generation(resource, &before, &mut new);
             let new = conversion::to_stored(&kinds, resource, new);
-            let change = if is_finished(resource, &new) {
-                Change::Remove(new)
-            } else {
-                Change::Put(new)
-            };
+            let change = change_to(resource, new);
             if dry_run {
                 let (Change::Put(new) | Change::Remove(new)) = change;
-                return Ok(Arc::new(Object::new(
-                    current.key.clone(),
-                    current.version,
-                    new,
-                )));
+                let (key, version) = (current.key.clone(), current.version);
+                return Ok(Arc::new(Object::new(key, version, new)));
             }
             let expect = Expect::Version(current.version);
             let ends = matches!(change, Change::Remove(_));
@@ -284,6 +277,15 @@ impl Api {
             return Ok(());
         }
         Err(Status::invalid(resource, metadata::name(new), &causes))
+    }
+}
+
+/// What writing an object does: it goes when nothing holds it any more.
+fn change_to(resource: &Resource, new: Value) -> Change {
+    if is_finished(resource, &new) {
+        Change::Remove(new)
+    } else {
+        Change::Put(new)
     }
 }
 
