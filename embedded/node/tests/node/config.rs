@@ -252,7 +252,7 @@ async fn volumes_follow_what_they_show() {
         .await
         .unwrap();
     change(&PODS, "p", |pod| {
-        pod["metadata"]["labels"]["app"] = json!("new")
+        pod["metadata"]["labels"]["app"] = json!("new");
     })
     .await
     .unwrap();

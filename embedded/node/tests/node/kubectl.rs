@@ -209,7 +209,7 @@ async fn a_port_is_forwarded() {
                 writer.shutdown().await.unwrap();
             };
             let mut received = Vec::new();
-            let (_, read) = tokio::join!(write, reader.read_to_end(&mut received));
+            let ((), read) = tokio::join!(write, reader.read_to_end(&mut received));
             read.unwrap();
             assert!(received == sent, "{} bytes came back", received.len());
         }
