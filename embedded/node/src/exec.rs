@@ -63,7 +63,7 @@ impl Inside {
                 .take(LONGEST_OUTPUT)
                 .read_to_end(&mut text)
                 .await;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         // Not to the end of the pipe: a child in the background may have it open for ever.
         let code = tokio::select! {

@@ -23,6 +23,7 @@ use crate::logs::{Logs, choose};
 use crate::node::Shared;
 use crate::pod::metadata;
 use crate::probe::connect;
+use crate::record::ContainerRecord;
 
 /// The address of the machine for itself.
 const MACHINE: &str = "127.0.0.1";
@@ -111,7 +112,10 @@ fn inside(shared: &Shared, pod: &Value, asked: Option<&str>) -> Result<Inside, S
     };
     let folder = shared.settings.pod(metadata(pod, "uid"));
     let record = holder::record(&folder);
-    let pid = record.containers.get(container).and_then(|c| c.pid());
+    let pid = record
+        .containers
+        .get(container)
+        .and_then(ContainerRecord::pid);
     let pid = pid.filter(|_| holder::is_held(&folder, &record));
     let pid =
         pid.ok_or_else(|| Status::bad_request(format!("container not found ({container:?})")))?;
@@ -174,7 +178,7 @@ fn in_terminal(mut command: tokio::process::Command, options: &ExecOptions) -> i
             // A terminal whose program has ended has no size.
             let _ = tcsetwinsize(&master, size);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     Ok(Session {
         stdin: options.stdin.then(|| Box::pin(writer) as Writer),

@@ -37,14 +37,14 @@ impl Port {
             eprintln!("not tried: kubectl is not installed");
             return None;
         }
-        let folder = cluster.path("port");
-        std::fs::create_dir_all(&folder).unwrap();
-        let credentials = Credentials::open(&folder, &[]).unwrap();
+        // The API knows the credentials of its own folder.
+        let folder = cluster.folder.path();
+        let credentials = Credentials::open(folder, &[]).unwrap();
         let listener = listen("127.0.0.1:0".parse().unwrap(), false).await.unwrap();
         let address = listener.local_addr().unwrap();
         let kubeconfig = folder.join("kubeconfig");
         write_kubeconfig(&kubeconfig, &credentials, &format!("https://{address}")).unwrap();
-        let auth = BrowserAuth::open(&folder, address.port()).unwrap();
+        let auth = BrowserAuth::open(folder, address.port()).unwrap();
         let pages = auth.guard(axum::Router::new());
         let stop = CancellationToken::new();
         let hosts = Hosts::new(address.ip(), &[]);
@@ -209,7 +209,7 @@ async fn a_port_is_forwarded() {
                 writer.shutdown().await.unwrap();
             };
             let mut received = Vec::new();
-            let (_, read) = tokio::join!(write, reader.read_to_end(&mut received));
+            let ((), read) = tokio::join!(write, reader.read_to_end(&mut received));
             read.unwrap();
             assert!(received == sent, "{} bytes came back", received.len());
         }

@@ -16,8 +16,8 @@ async fn a_pod_succeeds_and_says_so_like_a_kubelet() {
     assert_eq!(state(&pod)["terminated"]["exitCode"], 0);
     let status = &pod["status"];
     assert_eq!(
-        (&status["podIP"], &status["qosClass"]),
-        (&json!("127.0.0.1"), &json!("BestEffort"))
+        (&status["podIPs"], &status["qosClass"]),
+        (&json!([{ "ip": status["podIP"] }]), &json!("BestEffort"))
     );
     let ready = status["conditions"]
         .as_array()

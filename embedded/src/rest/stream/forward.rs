@@ -131,5 +131,5 @@ async fn receive(mut incoming: mpsc::Receiver<bytes::Bytes>, mut writer: Writer)
     }
     // The pod may have more to say when the client has said all.
     let _ = writer.shutdown().await;
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }

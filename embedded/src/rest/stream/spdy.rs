@@ -73,7 +73,7 @@ enum Out {
 /// The connection: the streams that begin.
 pub(super) struct Connection {
     pub(super) streams: mpsc::Receiver<Stream>,
-    _reading: AbortOnDropHandle<()>,
+    reading: AbortOnDropHandle<()>,
     writing: AbortOnDropHandle<()>,
 }
 
@@ -85,7 +85,7 @@ impl Connection {
         let (begin, streams) = mpsc::channel(WAITING);
         Self {
             streams,
-            _reading: AbortOnDropHandle::new(tokio::spawn(read(reader, begin, frames))),
+            reading: AbortOnDropHandle::new(tokio::spawn(read(reader, begin, frames))),
             writing: AbortOnDropHandle::new(tokio::spawn(async move {
                 // A client that is gone needs no answer.
                 let _ = write(writer, inbox).await;
@@ -95,7 +95,7 @@ impl Connection {
 
     /// Waits until all that was sent is on its way. Nobody sends any more.
     pub(super) async fn close(self) {
-        drop((self.streams, self._reading));
+        drop((self.streams, self.reading));
         let _ = self.writing.await;
     }
 }
