@@ -29,6 +29,7 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
             "TIME",
         ),
         (r#"(resourceVersion"?: ?)"\d+""#, "${1}VERSION"),
+        (r"(Resource Version: +)\d+", "${1}VERSION"),
         (r"\b\d{1,3}(\.\d{1,3}){3}\b", "IP"),
         // kubectl's ages: of the time that a run takes, and of what was there before.
         (
@@ -49,13 +50,10 @@ static RULES: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
 static COLUMNS: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"(\S) {2,}").unwrap());
 
 /// What was printed, in words that stay the same; empty lines and blanks at the end go.
-pub fn normal(text: &str, node: &str) -> Vec<String> {
+pub fn normal(text: &str) -> Vec<String> {
     let mut text = text.replace('\t', "    ");
     for (pattern, word) in RULES.iter() {
         text = pattern.replace_all(&text, *word).into_owned();
-    }
-    if !node.is_empty() {
-        text = text.replace(node, "NODE");
     }
     let lines = text.lines().map(str::trim_end);
     let lines = lines.filter(|line| !line.trim().is_empty());
@@ -69,7 +67,7 @@ mod tests {
     use super::normal;
 
     fn check(text: &str, expected: &str) {
-        assert_eq!(normal(text, "box").join("\n"), expected);
+        assert_eq!(normal(text).join("\n"), expected);
     }
 
     #[test]
@@ -87,7 +85,7 @@ mod tests {
             "  uid: UID\n  resourceVersion: VERSION\n  at: \"TIME\"",
         );
         check("pod-template-hash=5d8c6b7f9b", "pod-template-hash=HASH");
-        check("Node:   box/10.1.2.3", "Node:  NODE/IP");
+        check("IP:   10.1.2.3", "IP:  IP");
     }
 
     #[test]

@@ -79,14 +79,13 @@ pub fn play(steps: &[Step], client: &Kubectl, folder: &Path) -> Vec<Step> {
     let kubeconfig = home.path().join("kubeconfig");
     fs::copy(&client.kubeconfig, &kubeconfig).unwrap();
     let client = Kubectl::new(kubeconfig, home.path());
-    let node = client.kubectl("get nodes -o jsonpath={.items[0].metadata.name}");
     let played = steps.iter().map(|step| {
         let mut command = client.command("bash");
         command.args(["-c", &step.command]).current_dir(folder);
         command.env("OUT", home.path()).env("TZ", "UTC");
         let ran = run(&mut command);
         let marked = |mark: &str, text: &str| {
-            let lines = normal(text, node.stdout.trim()).into_iter();
+            let lines = normal(text).into_iter();
             lines.map(|line| format!("{mark} {line}")).collect::<Vec<_>>()
         };
         let mut said = marked(" ", &ran.stdout);

@@ -22,7 +22,7 @@ def refused(status, call, what):
         if not isinstance(found, int):
             response = getattr(error, "response", None)
             found = getattr(response, "status_code", None)
-        check(found == status, f"{what} is refused with {status} (found {found}: {error})")
+        check(found == status, f"{what} is refused with {status}" + ("" if found == status else f": {error}"))
     else:
         check(False, f"{what} is refused with {status}")
 
@@ -36,3 +36,32 @@ def until(condition, what):
             return
         time.sleep(0.05)
     raise SystemExit(f"waited in vain: {what}")
+
+
+def definition(group):
+    """A kind of the program's own: cups, which have a size and may be full."""
+    schema = {
+        "type": "object",
+        "properties": {
+            "spec": {"type": "object", "properties": {"size": {"type": "integer"}}},
+            "status": {"type": "object", "properties": {"full": {"type": "boolean"}}},
+        },
+    }
+    version = {
+        "name": "v1",
+        "served": True,
+        "storage": True,
+        "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": schema},
+    }
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"cups.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"kind": "Cup", "plural": "cups", "singular": "cup"},
+            "versions": [version],
+        },
+    }
