@@ -86,7 +86,9 @@ pub fn play(steps: &[Step], client: &Kubectl, folder: &Path) -> Vec<Step> {
         let ran = run(&mut command);
         let marked = |mark: &str, text: &str| {
             let lines = normal(text).into_iter();
-            lines.map(|line| format!("{mark} {line}")).collect::<Vec<_>>()
+            lines
+                .map(|line| format!("{mark} {line}"))
+                .collect::<Vec<_>>()
         };
         let mut said = marked(" ", &ran.stdout);
         said.extend(marked("!", &ran.stderr));
@@ -119,11 +121,17 @@ pub fn faults(recorded: &[Step], differences: &[Step], played: &[Step]) -> Vec<S
         }
     }
     for difference in differences {
-        if !recorded.iter().any(|step| step.command == difference.command) {
+        if !recorded
+            .iter()
+            .any(|step| step.command == difference.command)
+        {
             faults.push(format!("$ {}\nis not in the script", difference.command));
         }
         if difference.why.is_empty() {
-            faults.push(format!("$ {}\ndiffers without a reason", difference.command));
+            faults.push(format!(
+                "$ {}\ndiffers without a reason",
+                difference.command
+            ));
         }
     }
     faults
@@ -132,7 +140,11 @@ pub fn faults(recorded: &[Step], differences: &[Step], played: &[Step]) -> Vec<S
 /// Two lists of lines, with those that only one of them has marked.
 fn compare(expected: &[String], found: &[String]) -> String {
     let mut text = String::new();
-    let same_start = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
+    let same_start = expected
+        .iter()
+        .zip(found)
+        .take_while(|(a, b)| a == b)
+        .count();
     let rest = expected.len().min(found.len()) - same_start;
     let ends = expected.iter().rev().zip(found.iter().rev()).take(rest);
     let same_end = ends.take_while(|(a, b)| a == b).count();
@@ -193,7 +205,10 @@ $ false
         assert_eq!(faults(&recorded, &reasoned, &played), Vec::<String>::new());
         let silent = [step("a", "  2", &[])];
         assert_eq!(faults(&recorded, &silent, &played).len(), 1);
-        let stale = [step("b", "  1", &["# no more"]), step("c", "  1", &["# gone"])];
+        let stale = [
+            step("b", "  1", &["# no more"]),
+            step("c", "  1", &["# gone"]),
+        ];
         assert_eq!(faults(&recorded, &stale, &recorded).len(), 2);
     }
 }

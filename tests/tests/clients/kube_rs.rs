@@ -15,7 +15,9 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::runtime::finalizer::{Event as Finalizer, finalizer};
 use kube::runtime::wait::{await_condition, conditions};
 use kube::runtime::watcher;
-use kube::{Api, Client, Config, CustomResource, CustomResourceExt as _, Resource as _, ResourceExt as _};
+use kube::{
+    Api, Client, Config, CustomResource, CustomResourceExt as _, Resource as _, ResourceExt as _,
+};
 use kube_lease_manager::LeaseManagerBuilder;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -26,7 +28,12 @@ const MANAGER: &str = "kite-controller";
 
 /// A kind of this program's own.
 #[derive(CustomResource, Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[kube(group = "kube-rs.clients.test", version = "v1", kind = "Kite", namespaced)]
+#[kube(
+    group = "kube-rs.clients.test",
+    version = "v1",
+    kind = "Kite",
+    namespaced
+)]
 #[kube(status = "KiteStatus", derive = "Default")]
 #[kube(printcolumn = r#"{"name":"Length","type":"integer","jsonPath":".spec.length"}"#)]
 #[derive(Default)]
@@ -75,14 +82,17 @@ async fn fly(kite: &Kite, context: &Context) -> Result<Action, kube::Error> {
         "data": {"length": kite.spec.length.to_string()},
     });
     let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), NAMESPACE);
-    maps.patch(&kite.name_any(), &apply, &Patch::Apply(string)).await?;
+    maps.patch(&kite.name_any(), &apply, &Patch::Apply(string))
+        .await?;
     let status = json!({
         "apiVersion": Kite::api_version(&()),
         "kind": Kite::kind(&()),
         "status": {"flies": kite.spec.length},
     });
     let kites: Api<Kite> = Api::namespaced(context.client.clone(), NAMESPACE);
-    kites.patch_status(&kite.name_any(), &apply, &Patch::Apply(status)).await?;
+    kites
+        .patch_status(&kite.name_any(), &apply, &Patch::Apply(status))
+        .await?;
     Ok(Action::await_change())
 }
 
@@ -95,15 +105,21 @@ async fn land(kite: &Kite, context: &Context) -> Result<Action, kube::Error> {
         action: "Land".to_owned(),
         secondary: None,
     };
-    context.recorder.publish(&event, &kite.object_ref(&())).await?;
+    context
+        .recorder
+        .publish(&event, &kite.object_ref(&()))
+        .await?;
     Ok(Action::await_change())
 }
 
 /// A client with a kubeconfig, as programs of others make it.
 async fn client(server: &Server) -> Client {
     let file = Kubeconfig::read_from(&server.kubeconfig).unwrap();
-    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default());
-    Client::try_from(config.await.unwrap()).unwrap()
+    let options = KubeConfigOptions::default();
+    let config = Config::from_custom_kubeconfig(file, &options)
+        .await
+        .unwrap();
+    Client::try_from(config).unwrap()
 }
 
 /// Waits until an object is as wanted; the deadline ends a test that would hang.
@@ -113,7 +129,9 @@ where
 {
     let waiting = await_condition(api.clone(), name, holds);
     let waited = tokio::time::timeout(Duration::from_mins(1), waiting).await;
-    waited.unwrap_or_else(|_| panic!("waited in vain: {why}")).unwrap();
+    waited
+        .unwrap_or_else(|_| panic!("waited in vain: {why}"))
+        .unwrap();
 }
 
 async fn prepare(client: &Client) {
@@ -125,10 +143,16 @@ async fn prepare(client: &Client) {
         },
         ..Namespace::default()
     };
-    namespaces.create(&PostParams::default(), &namespace).await.unwrap();
+    namespaces
+        .create(&PostParams::default(), &namespace)
+        .await
+        .unwrap();
     let kinds: Api<CustomResourceDefinition> = Api::all(client.clone());
     let apply = PatchParams::apply(MANAGER);
-    kinds.patch(Kite::crd_name(), &apply, &Patch::Apply(Kite::crd())).await.unwrap();
+    kinds
+        .patch(Kite::crd_name(), &apply, &Patch::Apply(Kite::crd()))
+        .await
+        .unwrap();
     let established = conditions::is_crd_established();
     until(&kinds, Kite::crd_name(), "the kind is served", |kind| {
         kube::runtime::wait::Condition::matches_object(&established, kind)
@@ -148,9 +172,14 @@ async fn a_controller_reconciles_what_a_user_does() {
         client: client.clone(),
         recorder: Recorder::new(client.clone(), Reporter::from(MANAGER.to_owned())),
     });
-    let controller = Controller::new(kites.clone(), streaming.clone()).owns(maps.clone(), streaming.clone());
+    let controller =
+        Controller::new(kites.clone(), streaming.clone()).owns(maps.clone(), streaming.clone());
     let retry = |_, _: &Failure, _| Action::requeue(Duration::from_millis(100));
-    let running = tokio::spawn(controller.run(reconcile, retry, context).for_each(|_| async {}));
+    let running = tokio::spawn(
+        controller
+            .run(reconcile, retry, context)
+            .for_each(|_| async {}),
+    );
 
     let kite = Kite::new("red", KiteSpec { length: 3 });
     kites.create(&PostParams::default(), &kite).await.unwrap();
@@ -163,10 +192,16 @@ async fn a_controller_reconciles_what_a_user_does() {
     assert_eq!(string.metadata.owner_references.unwrap()[0].kind, "Kite");
 
     let longer = json!({"spec": {"length": 5}});
-    kites.patch("red", &PatchParams::default(), &Patch::Merge(longer)).await.unwrap();
+    kites
+        .patch("red", &PatchParams::default(), &Patch::Merge(longer))
+        .await
+        .unwrap();
     until(&kites, "red", "a changed object is reconciled", flies(5)).await;
     let bad = Kite::new("none", KiteSpec { length: 0 });
-    let refused = kites.create(&PostParams::default(), &bad).await.unwrap_err();
+    let refused = kites
+        .create(&PostParams::default(), &bad)
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("spec.length"), "{refused}");
 
     let deleted = maps.delete("red", &DeleteParams::default()).await.unwrap();
@@ -180,27 +215,44 @@ async fn a_controller_reconciles_what_a_user_does() {
     until(&kites, "red", "it is gone", |kite| kite.is_none()).await;
     until(&maps, "red", "with what it made", |map| map.is_none()).await;
     let events: Api<Seen> = Api::namespaced(client.clone(), NAMESPACE);
-    let told = events.list(&ListParams::default().fields("reason=Landed")).await.unwrap();
+    let told = events
+        .list(&ListParams::default().fields("reason=Landed"))
+        .await
+        .unwrap();
     assert_eq!(told.items[0].note.as_deref(), Some("red has landed"));
 
     running.abort();
     watches_by_streams(&maps, &streaming).await;
     leads(&client).await;
     let kinds: Api<CustomResourceDefinition> = Api::all(client.clone());
-    kinds.delete(Kite::crd_name(), &DeleteParams::default()).await.unwrap();
+    kinds
+        .delete(Kite::crd_name(), &DeleteParams::default())
+        .await
+        .unwrap();
     let namespaces: Api<Namespace> = Api::all(client);
-    namespaces.delete(NAMESPACE, &DeleteParams::default()).await.unwrap();
+    namespaces
+        .delete(NAMESPACE, &DeleteParams::default())
+        .await
+        .unwrap();
 }
 
 /// A list by a stream ends with a bookmark, and goes on as a watch.
 async fn watches_by_streams(maps: &Api<ConfigMap>, streaming: &watcher::Config) {
     let selected = streaming.clone().fields("metadata.name=leaf");
     let mut events = Box::pin(watcher(maps.clone(), selected));
-    assert!(matches!(events.try_next().await.unwrap(), Some(watcher::Event::Init)));
-    assert!(matches!(events.try_next().await.unwrap(), Some(watcher::Event::InitDone)));
+    assert!(matches!(
+        events.try_next().await.unwrap(),
+        Some(watcher::Event::Init)
+    ));
+    assert!(matches!(
+        events.try_next().await.unwrap(),
+        Some(watcher::Event::InitDone)
+    ));
     let leaf = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "leaf"}});
     let apply = PatchParams::apply(MANAGER);
-    maps.patch("leaf", &apply, &Patch::Apply(leaf)).await.unwrap();
+    maps.patch("leaf", &apply, &Patch::Apply(leaf))
+        .await
+        .unwrap();
     let Some(watcher::Event::Apply(seen)) = events.try_next().await.unwrap() else {
         panic!("a new object is not seen");
     };
@@ -211,7 +263,11 @@ async fn watches_by_streams(maps: &Api<ConfigMap>, streaming: &watcher::Config) 
 async fn leads(client: &Client) {
     let manager = |identity: &str| {
         let builder = LeaseManagerBuilder::new(client.clone(), "kites").with_namespace(NAMESPACE);
-        builder.with_identity(identity).with_duration(15).with_grace(5).build()
+        builder
+            .with_identity(identity)
+            .with_duration(15)
+            .with_grace(5)
+            .build()
     };
     let (mut first, one) = manager("first").await.unwrap().watch().await;
     first.wait_for(|leads| *leads).await.unwrap();
