@@ -265,8 +265,8 @@ async fn leads(client: &Client) {
         let builder = LeaseManagerBuilder::new(client.clone(), "kites").with_namespace(NAMESPACE);
         builder
             .with_identity(identity)
-            .with_duration(15)
-            .with_grace(5)
+            .with_duration(6)
+            .with_grace(2)
             .build()
     };
     let (mut first, one) = manager("first").await.unwrap().watch().await;
