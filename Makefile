@@ -5,6 +5,8 @@
 #   make bench-search  what the algorithms find, and what they cost; PEERS=1 beside Optuna and cmaes
 #   make lint    formatting, clippy, licences and dependencies, types of the web page
 #   make test-kubernetes  the same on a real Kubernetes of this tree's own (root)
+#   make test-clients     kubectl, Python, Go, Rust and helm on a real Kubernetes, which judges their tests
+#   make record-clients   what kubectl is answered there, into tests/clients/kubectl
 #   make kubernetes-up   a real one-node Kubernetes of this tree's own; kubernetes-down ends it
 #   make test-contract  the requests of embedded/tests/contract to a real kube-apiserver; RECORD=1 writes
 #                what it answers
@@ -17,6 +19,7 @@ TOOLS := .cache/tools
 
 .PHONY: help demo demo-stop test bench bench-search lint ui build python browser deny rust-lint rust-test web-test
 .PHONY: test-kubernetes test-contract kubernetes-binaries kubernetes-up kubernetes-down
+.PHONY: go-clients test-clients record-clients
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -54,6 +57,10 @@ tests/browser/node_modules/.package-lock.json: tests/browser/package.json tests/
 build: ui
 	cargo build --workspace --locked
 
+# Without Go 1.26 nothing is built, and the tests of these clients say that they were not run.
+go-clients:
+	tests/clients/go/build.sh
+
 kubernetes-binaries:
 	tests/kubernetes/build.sh
 
@@ -77,7 +84,7 @@ kubernetes-down:
 
 test: lint rust-test web-test
 
-rust-test: build python browser
+rust-test: build python browser go-clients
 	cargo test --workspace --locked
 
 # A cluster of its own; needs root. CASES picks some by words of their names, and only so the ones that
@@ -88,6 +95,13 @@ test-kubernetes: build kubernetes-binaries python browser
 # Starts etcd and kube-apiserver, without root; KUBEBUILDER_ASSETS names the folder of others than ours.
 test-contract:
 	cargo test --locked -p diwan-embedded --test contract -- --ignored --nocapture
+
+# Programs that know nothing of Diwan, on a cluster of its own; needs root. SCRIPTS picks some.
+test-clients: build kubernetes-binaries python go-clients
+	tests/clients/kubernetes.sh check
+
+record-clients: kubernetes-binaries
+	tests/clients/kubernetes.sh record $(SCRIPTS)
 
 web-test: ui
 	cd ui/web && npm test

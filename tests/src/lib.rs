@@ -6,13 +6,16 @@
 // A test may fail on the spot.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+pub mod clients;
 pub mod cluster;
 pub mod experiment;
 pub mod forward;
 pub mod installation;
 pub mod kubectl;
+pub mod normal;
 pub mod postgres;
 pub mod process;
+pub mod transcript;
 pub mod up;
 
 use std::path::{Path, PathBuf};
