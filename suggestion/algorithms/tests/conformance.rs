@@ -166,6 +166,7 @@ fn trial(proposal: &Proposal, index: usize, state: State, objective: Option<f64>
         state,
         objective,
         labels: proposal.labels.clone(),
+        texts: proposal.texts.clone(),
     }
 }
 

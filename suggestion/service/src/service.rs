@@ -275,17 +275,16 @@ pub(crate) fn overlay(
 
 fn assignment(space: &SearchSpace, proposal: Proposal) -> TrialAssignment {
     let pairs = space.parameters.iter().zip(proposal.values);
+    let values = pairs.map(|(parameter, value)| ParameterAssignment {
+        name: parameter.name.clone(),
+        value: parameter
+            .domain
+            .print(value)
+            .expect("the value is of this domain"),
+    });
     TrialAssignment {
         name: proposal.trial_name.unwrap_or_default(),
-        parameter_assignments: pairs
-            .map(|(parameter, value)| ParameterAssignment {
-                name: parameter.name.clone(),
-                value: parameter
-                    .domain
-                    .print(value)
-                    .expect("the value is of this domain"),
-            })
-            .collect(),
+        parameter_assignments: values.chain(proposal.texts).collect(),
         early_stopping_rules: Vec::new(),
         labels: proposal.labels,
     }

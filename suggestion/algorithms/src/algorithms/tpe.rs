@@ -29,6 +29,7 @@ use crate::math::parzen::{Bell, Dimension, Estimator, Spread};
 use crate::math::stream;
 use crate::{
     Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, State, Suggested, Trial,
+    nas,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -69,7 +70,9 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
     supports: SUPPORTS,
     build: |problem| {
         let multivariate = problem.settings.bool("multivariate").unwrap_or(true);
-        Ok(Box::new(Tpe::new(problem, "n_EI_candidates", multivariate)))
+        nas::on_graph(problem, |problem| {
+            Ok(Box::new(Tpe::new(problem, "n_EI_candidates", multivariate)))
+        })
     },
 };
 
