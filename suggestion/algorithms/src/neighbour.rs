@@ -43,7 +43,12 @@ pub(crate) fn step(axis: &Axis, value: Value, rng: &mut Pcg64Mcg) -> Value {
 }
 
 /// A point with one value changed.
-pub(crate) fn changed(axes: &[Axis], varied: &[usize], point: &[Value], rng: &mut Pcg64Mcg) -> Vec<Value> {
+pub(crate) fn changed(
+    axes: &[Axis],
+    varied: &[usize],
+    point: &[Value],
+    rng: &mut Pcg64Mcg,
+) -> Vec<Value> {
     let mut point = point.to_vec();
     if !varied.is_empty() {
         let place = varied[rng.random_range(0..varied.len())];

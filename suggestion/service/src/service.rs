@@ -223,6 +223,11 @@ fn problem(
     issued: usize,
 ) -> Result<Problem, SuggestionError> {
     let spec = &experiment.spec;
+    if spec.nas_config.is_some() && !algorithm.supports.contains(&Capability::Architectures) {
+        let name = algorithm.name;
+        let text = format!("algorithm {name} searches spec.parameters, not spec.nasConfig");
+        return Err(SuggestionError::Invalid(text));
+    }
     let given = spec
         .algorithm
         .as_ref()

@@ -45,14 +45,23 @@ const WRITTEN: [&str; 14] = [
 
 const SETTINGS: &[Setting] = &[
     real("alpha_lr", "0.0003", "learning rate of the architecture"),
-    real("alpha_weight_decay", "0.001", "decay of the architecture's weights"),
+    real(
+        "alpha_weight_decay",
+        "0.001",
+        "decay of the architecture's weights",
+    ),
     Setting {
         name: "batch_size",
         kind: Kind::Judged {
             word: "int",
             refusal: |name, value| match value {
                 "None" => None,
-                _ => whole(name, value, 1, "batch_size should be greater than or equal to one"),
+                _ => whole(
+                    name,
+                    value,
+                    1,
+                    "batch_size should be greater than or equal to one",
+                ),
             },
         },
         default: "128",
@@ -63,9 +72,7 @@ const SETTINGS: &[Setting] = &[
         name: "num_epochs",
         kind: Kind::Judged {
             word: "int",
-            refusal: |name, value| {
-                whole(name, value, 1, "num_epochs should be greater than zero")
-            },
+            refusal: |name, value| whole(name, value, 1, "num_epochs should be greater than zero"),
         },
         default: "50",
         doc: "how often a trial goes through its data",
@@ -84,8 +91,16 @@ const SETTINGS: &[Setting] = &[
         doc: "processes that load data",
     },
     count("print_step", "50", "after how many steps a trial reports"),
-    count("stem_multiplier", "3", "channels of the stem, in parts of `init_channels`"),
-    real("w_grad_clip", "5.0", "longest gradient of the network's weights"),
+    count(
+        "stem_multiplier",
+        "3",
+        "channels of the stem, in parts of `init_channels`",
+    ),
+    real(
+        "w_grad_clip",
+        "5.0",
+        "longest gradient of the network's weights",
+    ),
     real("w_lr", "0.025", "learning rate of the network's weights"),
     real("w_lr_min", "0.001", "the same at the end"),
     real("w_momentum", "0.9", "momentum of the network's weights"),
@@ -200,7 +215,10 @@ fn search_space(config: &NasConfig) -> Result<String, Refusal> {
             continue;
         }
         for size in first_list(space) {
-            names.push(quoted(&format!("{}_{size}x{size}", operation.operation_type)));
+            names.push(quoted(&format!(
+                "{}_{size}x{size}",
+                operation.operation_type
+            )));
         }
     }
     Ok(format!("[{}]", names.join(", ")))
@@ -241,5 +259,138 @@ impl Designer for Darts {
             proposals: vec![proposal; count],
             ..Suggested::default()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use diwan_api::nas::{GraphConfig, Operation};
+    use diwan_api::{AlgorithmSetting, ParameterSpec, ParameterType, SearchSpace};
+
+    use super::*;
+    use crate::{Budget, Goal};
+
+    fn operation(kind: &str, sizes: &[&str]) -> Operation {
+        let mut parameter = ParameterSpec {
+            name: "filter_size".to_owned(),
+            parameter_type: Some(ParameterType::Categorical),
+            ..ParameterSpec::default()
+        };
+        parameter.feasible_space.list = sizes.iter().map(ToString::to_string).collect();
+        Operation {
+            operation_type: kind.to_owned(),
+            parameters: if sizes.is_empty() {
+                Vec::new()
+            } else {
+                vec![parameter]
+            },
+        }
+    }
+
+    fn problem(operations: Vec<Operation>, given: &[(&str, &str)]) -> Problem {
+        let given: Vec<AlgorithmSetting> = given
+            .iter()
+            .map(|(name, value)| AlgorithmSetting {
+                name: (*name).to_owned(),
+                value: (*value).to_owned(),
+            })
+            .collect();
+        Problem {
+            space: SearchSpace {
+                parameters: Vec::new(),
+            },
+            goal: Goal::Maximize,
+            settings: Settings::parse(&ALGORITHM, &given).unwrap(),
+            seed: 0,
+            issued: 0,
+            budget: Budget::default(),
+            nas: Some(NasConfig {
+                graph_config: Some(GraphConfig {
+                    num_layers: Some(8),
+                    ..GraphConfig::default()
+                }),
+                operations,
+            }),
+        }
+    }
+
+    #[test]
+    fn every_trial_is_told_the_same_in_the_words_of_katib() {
+        let operations = vec![
+            operation("separable_convolution", &["3", "5"]),
+            operation("skip_connection", &[]),
+            operation("max_pooling", &["3"]),
+        ];
+        let given = [
+            ("num_epochs", "1"),
+            ("batch_size", "None"),
+            ("colour", "red"),
+        ];
+        let mut darts = Darts::new(&problem(operations, &given)).unwrap();
+        let suggested = darts.suggest(2).unwrap();
+        assert_eq!(suggested.proposals.len(), 2);
+        assert!(!suggested.exhausted);
+        let texts: Vec<_> = suggested.proposals[1]
+            .texts
+            .iter()
+            .map(|text| (text.name.as_str(), text.value.as_str()))
+            .collect();
+        let settings = "{'num_epochs': '1', 'w_lr': 0.025, 'w_lr_min': 0.001, 'w_momentum': 0.9, \
+                        'w_weight_decay': 0.0003, 'w_grad_clip': 5.0, 'alpha_lr': 0.0003, \
+                        'alpha_weight_decay': 0.001, 'batch_size': null, 'num_workers': 4, \
+                        'init_channels': 16, 'print_step': 50, 'num_nodes': 4, \
+                        'stem_multiplier': 3, 'colour': 'red'}";
+        let space = "['separable_convolution_3x3', 'separable_convolution_5x5', \
+                     'skip_connection', 'max_pooling_3x3']";
+        assert_eq!(
+            texts,
+            [
+                ("algorithm-settings", settings),
+                ("search-space", space),
+                ("num-layers", "8"),
+            ]
+        );
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_in_the_words_of_katib() {
+        let refusal = Darts::new(&problem(vec![operation("", &[])], &[])).err();
+        assert_eq!(
+            refusal.unwrap().0,
+            "spec.nasConfig.operations[0].operationType: Missing operationType in Operation; \
+             spec.nasConfig.operations[0].parameters: Missing ParameterConfigs in Operation"
+        );
+        let rows = [
+            ("num_epochs", "0", "num_epochs should be greater than zero"),
+            ("w_lr", "-1", "w_lr should be greater than or equal to zero"),
+            (
+                "batch_size",
+                "0",
+                "batch_size should be greater than or equal to one",
+            ),
+            (
+                "num_workers",
+                "-1",
+                "num_workers should be greater than or equal to zero",
+            ),
+            (
+                "num_nodes",
+                "0",
+                "num_nodes should be greater than or equal to one",
+            ),
+            (
+                "num_nodes",
+                "x",
+                "failed to validate num_nodes(x): not a whole number",
+            ),
+        ];
+        for (name, value, text) in rows {
+            let setting = AlgorithmSetting {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            };
+            let errors = Settings::parse(&ALGORITHM, &[setting]).unwrap_err();
+            assert_eq!(errors[0].text, text);
+        }
     }
 }

@@ -15,7 +15,7 @@ mod tape;
 mod training;
 
 use self::controller::{Shape, draw, run};
-use self::training::{Lesson, Learner, Plan};
+use self::training::{Learner, Lesson, Plan};
 use crate::axis::{Axis, axes};
 use crate::fresh::Fresh;
 use crate::math::stream;
@@ -85,10 +85,14 @@ impl Enas {
             if let Some(choices) = &choices {
                 self.fresh.insert(&self.axes, choices);
             }
-            lessons.push(choices.zip(self.problem.loss(trial)).map(|(choices, loss)| Lesson {
-                choices: choices.into_iter().map(number_of).collect(),
-                loss,
-            }));
+            lessons.push(
+                choices
+                    .zip(self.problem.loss(trial))
+                    .map(|(choices, loss)| Lesson {
+                        choices: choices.into_iter().map(number_of).collect(),
+                        loss,
+                    }),
+            );
         }
         lessons
     }

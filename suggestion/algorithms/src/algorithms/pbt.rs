@@ -81,7 +81,9 @@ impl Pbt {
             }
             // What it has learned leads nowhere, or it has learned nothing yet.
             Some(Latest::Failed(_)) => match self.donor(rng) {
-                Some((name, point)) => proposal(place, member.generation + 1, Some(name), point.to_vec()),
+                Some((name, point)) => {
+                    proposal(place, member.generation + 1, Some(name), point.to_vec())
+                }
                 None => proposal(place, member.generation + 1, None, self.draw(rng)),
             },
             Some(Latest::Ended(ended)) => self.go_on(place, member, ended, rng),
@@ -89,7 +91,13 @@ impl Pbt {
     }
 
     /// The trial that follows one that has ended well.
-    fn go_on(&self, place: usize, member: &Member, ended: &population::Ended, rng: &mut Pcg64Mcg) -> Proposal {
+    fn go_on(
+        &self,
+        place: usize,
+        member: &Member,
+        ended: &population::Ended,
+        rng: &mut Pcg64Mcg,
+    ) -> Proposal {
         let generation = member.generation + 1;
         let losses = self.population.losses();
         if ended.loss > quantile(&losses, 1.0 - self.truncation)
@@ -171,7 +179,12 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
 }
 
-fn proposal(member: usize, generation: usize, parent: Option<&str>, values: Vec<Value>) -> Proposal {
+fn proposal(
+    member: usize,
+    generation: usize,
+    parent: Option<&str>,
+    values: Vec<Value>,
+) -> Proposal {
     let mut labels = IndexMap::from([
         (population::GENERATION.to_owned(), generation.to_string()),
         (population::MEMBER.to_owned(), member.to_string()),
@@ -189,7 +202,8 @@ fn proposal(member: usize, generation: usize, parent: Option<&str>, values: Vec<
 impl Designer for Pbt {
     fn observe(&mut self, completed: &[Trial], active: &[Trial]) {
         for trial in completed.iter().chain(active) {
-            self.population.observe(&self.problem, self.axes.len(), trial);
+            self.population
+                .observe(&self.problem, self.axes.len(), trial);
         }
     }
 

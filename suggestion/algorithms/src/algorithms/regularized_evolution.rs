@@ -119,7 +119,12 @@ impl Designer for Evolution {
             let point = trial.point().filter(|point| point.len() == dimensions)?;
             Some((point, self.problem.loss(trial)?))
         };
-        self.population = completed.iter().rev().filter_map(member).take(size).collect();
+        self.population = completed
+            .iter()
+            .rev()
+            .filter_map(member)
+            .take(size)
+            .collect();
     }
 
     fn suggest(&mut self, count: usize) -> Result<Suggested, Refusal> {

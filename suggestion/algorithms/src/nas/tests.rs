@@ -47,7 +47,10 @@ fn config(layers: i32) -> NasConfig {
         operations: vec![
             operation(
                 "convolution",
-                vec![list("filter_size", &["3", "5"]), list("stride", &["1", "2"])],
+                vec![
+                    list("filter_size", &["3", "5"]),
+                    list("stride", &["1", "2"]),
+                ],
             ),
             operation(
                 "reduction",
@@ -113,7 +116,16 @@ fn choices_are_read_back_and_others_are_not() {
         assert_eq!(graph.read(&trial(&text)), Some(choices), "{text}");
     }
     let graph = Graph::parse(Some(&config(2))).unwrap();
-    for other in ["", "[]", "[[1]]", "[[8], [0, 0]]", "[[1], [2, 2]]", "[[1], [2]]", "[[1], [x, 0]]", "[[1], [2, 0], [1, 0, 0]]"] {
+    for other in [
+        "",
+        "[]",
+        "[[1]]",
+        "[[8], [0, 0]]",
+        "[[1], [2, 2]]",
+        "[[1], [2]]",
+        "[[1], [x, 0]]",
+        "[[1], [2, 0], [1, 0, 0]]",
+    ] {
         assert_eq!(graph.read(&trial(other)), None, "{other}");
     }
     assert_eq!(graph.read(&trial("[[1],[2,1]]")).map(|c| c.len()), Some(3));
@@ -132,7 +144,10 @@ fn all_that_is_wrong_with_a_graph_is_said_at_once() {
     let mut wrong = config(2);
     wrong.operations[0].operation_type.clear();
     wrong.operations[0].parameters.clear();
-    wrong.operations[1].parameters[2].feasible_space.step.clear();
+    wrong.operations[1].parameters[2]
+        .feasible_space
+        .step
+        .clear();
     assert_eq!(
         refusal(Some(&wrong)),
         "spec.nasConfig.operations[0].operationType: Missing operationType in Operation; \

@@ -49,7 +49,10 @@ mod tests {
     #[test]
     fn texts_and_numbers_are_written_as_python_writes_them() {
         assert_eq!(quoted("max_pooling"), "'max_pooling'");
-        assert_eq!(quoted("a\"b\\\u{e9}\u{1f600}"), "'a\\'b\\\\\\u00e9\\ud83d\\ude00'");
+        assert_eq!(
+            quoted("a\"b\\\u{e9}\u{1f600}"),
+            "'a\\'b\\\\\\u00e9\\ud83d\\ude00'"
+        );
         let written = [0.1, 1.0, 0.0001, 1e-5, 2.5e-7, 1e16, 0.0].map(number);
         let python = ["0.1", "1.0", "0.0001", "1e-05", "2.5e-07", "1e+16", "0.0"];
         assert_eq!(written, python);

@@ -101,7 +101,9 @@ pub(super) struct Run<'a> {
 /// Weights of a fresh controller.
 pub(super) fn weights(shape: &Shape, rng: &mut Pcg64Mcg) -> Vec<f32> {
     let len = Layout::new(shape).len;
-    (0..len).map(|_| WIDTH * (2.0 * rng.random::<f32>() - 1.0)).collect()
+    (0..len)
+        .map(|_| WIDTH * (2.0 * rng.random::<f32>() - 1.0))
+        .collect()
 }
 
 /// Runs the controller; `choose` is given the place and the probabilities of every choice.
@@ -150,7 +152,9 @@ pub(super) fn run<'a>(
 
 impl Run<'_> {
     fn lstm(&mut self, layout: &Layout, input: Var, (cell, output): (Var, Var)) -> (Var, Var) {
-        let gates = self.tape.product(&[(input, layout.input), (output, layout.state)]);
+        let gates = self
+            .tape
+            .product(&[(input, layout.input), (output, layout.state)]);
         self.tape.cell(gates, cell)
     }
 
@@ -180,8 +184,12 @@ impl Run<'_> {
     }
 
     /// The logarithm of the probability of all choices.
+    #[cfg(test)]
     pub(super) fn log_probability(&self) -> f32 {
-        let logs = self.decisions.iter().map(|d| d.probabilities[d.choice].ln());
+        let logs = self
+            .decisions
+            .iter()
+            .map(|d| d.probabilities[d.choice].ln());
         logs.sum()
     }
 
@@ -221,7 +229,9 @@ impl Run<'_> {
                 vec![(slope(1) - slope(0) + share * self.shape.divergence(q).1) * inner]
             } else {
                 let pairs = raw.iter().enumerate();
-                pairs.map(|(k, x)| slope(k) * self.shape.squash(*x).1).collect()
+                pairs
+                    .map(|(k, x)| slope(k) * self.shape.squash(*x).1)
+                    .collect()
             };
             self.tape.slope(decision.raw, &slopes);
         }
@@ -312,7 +322,11 @@ mod tests {
                 down[place] -= 5e-3;
                 let slope = (loss(&up) - loss(&down)) / 1e-2;
                 let off = (slope - gradient[place]).abs();
-                assert!(off < 4e-3 * size.max(1.0), "{place}: {slope} {}", gradient[place]);
+                assert!(
+                    off < 4e-3 * size.max(1.0),
+                    "{place}: {slope} {}",
+                    gradient[place]
+                );
             }
         }
     }

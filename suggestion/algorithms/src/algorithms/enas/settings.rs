@@ -22,8 +22,9 @@ pub(super) const SETTINGS: &[Setting] = &[
             word: "float",
             refusal: |name, value| optional(name, value, ("0.0", "inf")),
         },
-        default: "1e-5",
-        doc: "weight of the bonus for entropy; None for no bonus",
+        default: "0.03",
+        doc: "weight of the bonus for entropy, which keeps it from drawing one architecture and \
+              its like; None for no bonus; Katib's service has 1e-5",
     },
     Setting {
         name: "controller_hidden_size",

@@ -36,7 +36,9 @@ pub fn spent_checkpoints(trials: &[Trial]) -> Vec<&str> {
             continue;
         };
         let is_last = newest.get(&member) == Some(&generation);
-        if trial.state == State::Active || (has_ended_well(trial) && best.get(&member) == Some(&generation)) {
+        if trial.state == State::Active
+            || (has_ended_well(trial) && best.get(&member) == Some(&generation))
+        {
             needed.insert(&trial.name);
         }
         if trial.state == State::Active || (is_last && !has_ended_well(trial)) {

@@ -85,7 +85,8 @@ impl Population {
 
     /// The members that can go on: up to `count`, those of the lowest generation first.
     pub(super) fn ready(&self, count: usize) -> Vec<usize> {
-        let is_ready = |place: &usize| !matches!(self.members[*place].latest, Some(Latest::Running));
+        let is_ready =
+            |place: &usize| !matches!(self.members[*place].latest, Some(Latest::Running));
         let mut ready: Vec<usize> = (0..self.members.len()).filter(is_ready).collect();
         ready.sort_by_key(|place| {
             let member = &self.members[*place];
@@ -98,7 +99,9 @@ impl Population {
 
     /// The latest trial of each member that ended well.
     pub(super) fn ended(&self) -> impl Iterator<Item = &Ended> {
-        self.members.iter().filter_map(|m| m.ended.as_ref().map(|(_, ended)| ended))
+        self.members
+            .iter()
+            .filter_map(|m| m.ended.as_ref().map(|(_, ended)| ended))
     }
 
     /// Their losses, sorted.
@@ -114,7 +117,10 @@ impl Member {
     /// before one that ended well, and that before one that failed.
     fn observe(&mut self, generation: usize, latest: Latest) {
         if let Latest::Ended(ended) = &latest
-            && self.ended.as_ref().is_none_or(|(known, _)| *known <= generation)
+            && self
+                .ended
+                .as_ref()
+                .is_none_or(|(known, _)| *known <= generation)
         {
             self.ended = Some((generation, ended.clone()));
         }
@@ -130,7 +136,11 @@ impl Member {
             Latest::Ended(_) => 1,
             Latest::Running => 2,
         };
-        if self.latest.as_ref().is_none_or(|known| rank(known) <= rank(&latest)) {
+        if self
+            .latest
+            .as_ref()
+            .is_none_or(|known| rank(known) <= rank(&latest))
+        {
             self.latest = Some(latest);
         }
     }

@@ -12,7 +12,9 @@ pub(super) const SETTINGS: &[Setting] = &[
                 Ok(5..=MAX_POPULATION) => None,
                 Ok(n) if n < 5 => Some("Param(n_population) should be >= 5".to_owned()),
                 Ok(_) => Some(format!("Param(n_population) should be <= {MAX_POPULATION}")),
-                Err(_) => Some(format!("failed to validate {name}({value}): not a whole number")),
+                Err(_) => Some(format!(
+                    "failed to validate {name}({value}): not a whole number"
+                )),
             },
         },
         default: "",
@@ -55,7 +57,11 @@ pub(super) const SETTINGS: &[Setting] = &[
 
 /// A larger population is a mistake.
 const MAX_POPULATION: i64 = 100_000;
-const REQUIRED: [&str; 3] = ["suggestion_trial_dir", "n_population", "truncation_threshold"];
+const REQUIRED: [&str; 3] = [
+    "suggestion_trial_dir",
+    "n_population",
+    "truncation_threshold",
+];
 
 /// The settings that the search goes by.
 pub(super) struct Read {
