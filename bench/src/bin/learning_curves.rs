@@ -394,6 +394,7 @@ impl<'a> Replay<'a> {
             state: State::Active,
             objective: None,
             labels: proposal.labels.clone(),
+            texts: proposal.texts.clone(),
         });
     }
 }

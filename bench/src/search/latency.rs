@@ -111,6 +111,7 @@ fn history(space: &SearchSpace, count: usize) -> Vec<Trial> {
             state: State::Succeeded,
             objective: Some(bowl + 0.05 * draws.normal()),
             labels: indexmap::IndexMap::default(),
+            texts: Vec::new(),
         }
     };
     (0..count).map(trial).collect()

@@ -101,6 +101,7 @@ impl Searcher for BuiltIn {
                 state: State::Active,
                 objective: None,
                 labels: proposal.labels,
+                texts: proposal.texts,
             });
         }
         Ok(points)

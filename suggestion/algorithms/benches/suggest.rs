@@ -52,6 +52,7 @@ fn trial(index: usize) -> Trial {
         state: State::Succeeded,
         objective: Some(noise(index, 99)),
         labels: indexmap::IndexMap::default(),
+        texts: Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What an algorithm is: a row that describes it and a [`Designer`] that does the work.
 
-use diwan_api::AlgorithmSetting;
 use diwan_api::search_space::Value;
+use diwan_api::{AlgorithmSetting, ParameterAssignment};
 use indexmap::IndexMap;
 
 use crate::{Memo, Problem, Setting, Trial};
@@ -37,6 +37,10 @@ pub enum Capability {
     Exhausts,
     /// Gives most points little of a resource, and the best of them more.
     Fidelity,
+    /// Fills the graph of `spec.nasConfig`.
+    Architectures,
+    /// Lets a trial begin with what an earlier one left.
+    Continues,
 }
 
 impl Capability {
@@ -48,6 +52,8 @@ impl Capability {
             Self::Distributions => "distributions",
             Self::Exhausts => "exhausts",
             Self::Fidelity => "fidelity",
+            Self::Architectures => "architectures",
+            Self::Continues => "continues",
         }
     }
 }
@@ -108,6 +114,9 @@ pub struct Proposal {
     pub trial_name: Option<String>,
     /// Labels that the trial gets and that come back in its history.
     pub labels: IndexMap<String, String>,
+    /// Assignments beside those of the search space, such as an architecture; they come back in
+    /// the history too.
+    pub texts: Vec<ParameterAssignment>,
 }
 
 impl From<Vec<Value>> for Proposal {

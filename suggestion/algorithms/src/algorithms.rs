@@ -7,12 +7,19 @@ mod auto;
 mod bayesianoptimization;
 mod bohb;
 mod cmaes;
+mod darts;
+mod enas;
 mod grid;
 mod hyperband;
+mod local_search;
 mod multivariate_tpe;
+mod pbt;
 mod random;
+mod regularized_evolution;
 mod sobol;
 mod tpe;
+
+pub use pbt::{parent, spent_checkpoints};
 
 /// All algorithms, by name.
 pub static ALGORITHMS: &[&Algorithm] = &[
@@ -21,10 +28,15 @@ pub static ALGORITHMS: &[&Algorithm] = &[
     &bayesianoptimization::ALGORITHM,
     &bohb::ALGORITHM,
     &cmaes::ALGORITHM,
+    &darts::ALGORITHM,
+    &enas::ALGORITHM,
     &grid::ALGORITHM,
     &hyperband::ALGORITHM,
+    &local_search::ALGORITHM,
     &multivariate_tpe::ALGORITHM,
+    &pbt::ALGORITHM,
     &random::ALGORITHM,
+    &regularized_evolution::ALGORITHM,
     &sobol::ALGORITHM,
     &tpe::ALGORITHM,
 ];

@@ -137,6 +137,15 @@ impl Axis {
         }
     }
 
+    /// The value that is nearest to a number.
+    pub(crate) fn nearest_value(&self, x: f64) -> Value {
+        let value = match self.domain {
+            Domain::Int { .. } => Value::Int(x.round() as i64),
+            _ => Value::Double(x),
+        };
+        self.domain.snap(value)
+    }
+
     /// The position of a value: the middle of its cell in a list, else where it lies.
     pub(crate) fn position(&self, value: Value) -> f64 {
         let x = match value {

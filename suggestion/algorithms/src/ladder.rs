@@ -134,8 +134,8 @@ impl Ladder {
         .collect();
         Proposal {
             values,
-            trial_name: None,
             labels,
+            ..Proposal::default()
         }
     }
 }

@@ -13,13 +13,15 @@ mod fresh;
 mod ladder;
 mod math;
 mod memo;
+mod nas;
+mod neighbour;
 mod problem;
 mod sequence;
 mod setting;
 mod trial;
 
 pub use algorithm::{Algorithm, Capability, Designer, Proposal, Refusal, Suggested};
-pub use algorithms::{ALGORITHMS, find};
+pub use algorithms::{ALGORITHMS, find, parent, spent_checkpoints};
 pub use early_stopping::{
     Curve, EARLY_STOPPING, EarlyStopping, Evidence, StopRule, find_early_stopping,
 };

@@ -54,6 +54,13 @@ pub enum Kind {
         /// What supports them, as users read it.
         by: &'static str,
     },
+    /// What a function takes, which says what is wrong with the value of a setting of this name.
+    Judged {
+        /// The word for it in listings.
+        word: &'static str,
+        /// Judges a name and a value.
+        refusal: fn(&str, &str) -> Option<String>,
+    },
 }
 
 /// What is wrong with one of the settings that a user gave.
@@ -72,6 +79,8 @@ pub struct SettingError {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     given: Vec<(&'static str, String)>,
+    /// What the user wrote, settings that are passed over among it.
+    raw: Vec<AlgorithmSetting>,
     /// What an algorithm returned earlier, by name.
     memory: Vec<AlgorithmSetting>,
 }
@@ -85,6 +94,7 @@ impl Kind {
             Self::Bool => "bool",
             Self::Choice(_) | Self::Supported { .. } => "choice",
             Self::Text => "text",
+            Self::Judged { word, .. } => word,
         }
     }
 
@@ -111,6 +121,7 @@ impl Kind {
                 _ => Some((*refusal).to_owned()),
             },
             Self::Text => None,
+            Self::Judged { refusal, .. } => refusal(name, value),
             Self::Bool => match truth(value) {
                 Some(_) => None,
                 None => failed("neither true nor false"),
@@ -147,15 +158,16 @@ impl Settings {
             .map(|s| (s.name, s.default.to_owned()))
             .collect();
         let mut errors = Vec::new();
-        let mut memory = Vec::new();
+        let (mut memory, mut raw) = (Vec::new(), Vec::new());
         for (index, setting) in given.iter().enumerate() {
             if is_memory(&setting.name) {
                 memory.push(setting.clone());
                 continue;
             }
+            raw.push(setting.clone());
             let Some(row) = rows.iter().position(|s| s.name == setting.name) else {
                 if !ignores_unknown {
-                    let text = format!("unknown setting {} for algorithm {owner}", setting.name);
+                    let text = unknown(owner, &setting.name);
                     errors.push(SettingError {
                         index,
                         unknown: true,
@@ -176,6 +188,7 @@ impl Settings {
         if errors.is_empty() {
             Ok(Self {
                 given: values,
+                raw,
                 memory,
             })
         } else {
@@ -209,6 +222,11 @@ impl Settings {
         &self.memory
     }
 
+    /// What the user wrote, in that order, settings that the algorithm passes over among it.
+    pub fn raw(&self) -> &[AlgorithmSetting] {
+        &self.raw
+    }
+
     /// The text of a setting; `None` when it is not given and has no default.
     pub fn text(&self, name: &str) -> Option<&str> {
         let value = self
@@ -218,6 +236,15 @@ impl Settings {
             .map(|(_, value)| value.as_str())?;
         (!value.is_empty()).then_some(value)
     }
+}
+
+/// What is said of a setting that an algorithm does not have.
+fn unknown(owner: &str, name: &str) -> String {
+    // Katib's service for it has words of its own.
+    if owner == "enas" {
+        return format!("Unknown Algorithm Setting name: {name}");
+    }
+    format!("unknown setting {name} for algorithm {owner}")
 }
 
 fn is_memory(name: &str) -> bool {

@@ -1,5 +1,6 @@
 //! One entry of the history.
 
+use diwan_api::ParameterAssignment;
 use diwan_api::search_space::Value;
 use indexmap::IndexMap;
 
@@ -17,6 +18,8 @@ pub struct Trial {
     pub objective: Option<f64>,
     /// Labels that were proposed with it.
     pub labels: IndexMap<String, String>,
+    /// Assignments beside those of the search space.
+    pub texts: Vec<ParameterAssignment>,
 }
 
 /// How far a trial has come.
@@ -40,5 +43,11 @@ impl Trial {
     /// The point of the trial, when it has a value for every parameter.
     pub fn point(&self) -> Option<Vec<Value>> {
         self.values.iter().copied().collect()
+    }
+
+    /// An assignment beside those of the search space.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        let found = self.texts.iter().find(|text| text.name == name);
+        found.map(|text| text.value.as_str())
     }
 }

@@ -53,6 +53,7 @@ fn ask(
         state: State::Succeeded,
         objective: Some(((i * 53) % 97) as f64),
         labels: indexmap::IndexMap::default(),
+        texts: Vec::new(),
     };
     let trials: Vec<Trial> = (0..observed).map(trial).collect();
     let problem = Problem {

@@ -104,16 +104,22 @@ fn problem(algorithm: &Algorithm, space: &SearchSpace, seed: u64) -> Problem {
     let mut space = space.clone();
     let mut given = Vec::new();
     let has_resource = supports(algorithm, Capability::Fidelity);
+    if supports(algorithm, Capability::Continues) {
+        given = [
+            ("n_population", "20"),
+            ("suggestion_trial_dir", "/checkpoints"),
+            ("truncation_threshold", "0.2"),
+        ]
+        .map(|(name, value)| setting(name, value))
+        .to_vec();
+    }
     if has_resource {
         space.parameters.push(Parameter {
             name: "epochs".to_owned(),
             domain: int(1, 9, 1, Scale::Uniform),
         });
         given = [("r_l", "9"), ("resource_name", "epochs")]
-            .map(|(name, value)| AlgorithmSetting {
-                name: name.to_owned(),
-                value: value.to_owned(),
-            })
+            .map(|(name, value)| setting(name, value))
             .to_vec();
     }
     Problem {
@@ -127,6 +133,13 @@ fn problem(algorithm: &Algorithm, space: &SearchSpace, seed: u64) -> Problem {
             parallel: 1,
         },
         nas: None,
+    }
+}
+
+fn setting(name: &str, value: &str) -> AlgorithmSetting {
+    AlgorithmSetting {
+        name: name.to_owned(),
+        value: value.to_owned(),
     }
 }
 
@@ -166,6 +179,7 @@ fn trial(proposal: &Proposal, index: usize, state: State, objective: Option<f64>
         state,
         objective,
         labels: proposal.labels.clone(),
+        texts: proposal.texts.clone(),
     }
 }
 
@@ -441,12 +455,12 @@ fn all_trials_failed_or_all_equal_is_survived() {
     });
 }
 
-/// The algorithms that end when every point was proposed.
+/// The algorithms that end when every point was proposed; `enas` has no parameters.
 fn exhaustive() -> impl Iterator<Item = &'static Algorithm> {
     ALGORITHMS
         .iter()
         .copied()
-        .filter(|algorithm| supports(algorithm, Capability::Exhausts))
+        .filter(|algorithm| supports(algorithm, Capability::Exhausts) && algorithm.name != "enas")
 }
 
 #[test]
@@ -556,10 +570,14 @@ fn wins_over_random(algorithm: &Algorithm, trials: (usize, usize)) -> usize {
         .count()
 }
 
-/// Those that try points several times are compared by what they spend, in a replay; `auto` is as
-/// good as what it chooses.
+/// Those that try points several times, or go on in small steps, are compared by what they spend;
+/// `auto` is as good as what it chooses, and some search graphs alone.
 fn is_comparable(algorithm: &Algorithm) -> bool {
-    !supports(algorithm, Capability::Fidelity) && algorithm.name != "auto"
+    let serves = |space: &SearchSpace| (algorithm.build)(&problem(algorithm, space, 0)).is_ok();
+    !supports(algorithm, Capability::Fidelity)
+        && !supports(algorithm, Capability::Continues)
+        && algorithm.name != "auto"
+        && continuous_spaces().iter().any(serves)
 }
 
 /// Seeds are fixed, so this passes or fails always alike. Had they been drawn, an algorithm that

@@ -114,6 +114,7 @@ fn run(
                 state: State::Active,
                 objective: None,
                 labels: proposal.labels,
+                texts: proposal.texts,
             });
         }
         let running: Vec<usize> = (0..history.len())

@@ -3,7 +3,7 @@
 use diwan_algorithms::State;
 use diwan_api::search_space::Parameter;
 use diwan_api::trial::condition_type;
-use diwan_api::{ConditionStatus, ObjectiveSpec, SearchSpace, Trial};
+use diwan_api::{ConditionStatus, ObjectiveSpec, ParameterAssignment, SearchSpace, Trial};
 
 /// A trial as an entry of the history.
 pub(crate) fn entry(
@@ -26,7 +26,17 @@ pub(crate) fn entry(
         state: state(trial),
         objective: objective.and_then(|objective| observed(objective, trial)),
         labels: trial.spec.labels.clone(),
+        texts: texts(space, assignments),
     }
+}
+
+/// The assignments that are no parameters of the space.
+fn texts(space: &SearchSpace, assignments: &[ParameterAssignment]) -> Vec<ParameterAssignment> {
+    if assignments.len() <= space.parameters.len() {
+        return Vec::new();
+    }
+    let foreign = assignments.iter().filter(|a| space.get(&a.name).is_none());
+    foreign.cloned().collect()
 }
 
 /// How far a trial has come: the condition that became true last.

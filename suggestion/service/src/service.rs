@@ -223,6 +223,11 @@ fn problem(
     issued: usize,
 ) -> Result<Problem, SuggestionError> {
     let spec = &experiment.spec;
+    if spec.nas_config.is_some() && !algorithm.supports.contains(&Capability::Architectures) {
+        let name = algorithm.name;
+        let text = format!("algorithm {name} searches spec.parameters, not spec.nasConfig");
+        return Err(SuggestionError::Invalid(text));
+    }
     let given = spec
         .algorithm
         .as_ref()
@@ -275,17 +280,16 @@ pub(crate) fn overlay(
 
 fn assignment(space: &SearchSpace, proposal: Proposal) -> TrialAssignment {
     let pairs = space.parameters.iter().zip(proposal.values);
+    let values = pairs.map(|(parameter, value)| ParameterAssignment {
+        name: parameter.name.clone(),
+        value: parameter
+            .domain
+            .print(value)
+            .expect("the value is of this domain"),
+    });
     TrialAssignment {
         name: proposal.trial_name.unwrap_or_default(),
-        parameter_assignments: pairs
-            .map(|(parameter, value)| ParameterAssignment {
-                name: parameter.name.clone(),
-                value: parameter
-                    .domain
-                    .print(value)
-                    .expect("the value is of this domain"),
-            })
-            .collect(),
+        parameter_assignments: values.chain(proposal.texts).collect(),
         early_stopping_rules: Vec::new(),
         labels: proposal.labels,
     }

@@ -433,6 +433,7 @@ mod tests {
             state,
             objective: (state == State::Succeeded).then_some((x - 0.3).powi(2) + y),
             labels: indexmap::IndexMap::new(),
+            texts: Vec::new(),
         }
     }
 

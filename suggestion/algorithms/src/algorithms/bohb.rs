@@ -120,6 +120,7 @@ impl Bohb {
                 state,
                 objective: run.loss,
                 labels: IndexMap::default(),
+                texts: Vec::new(),
             })
         };
         Some(

@@ -12,7 +12,7 @@ use crate::axis::Axis;
 use crate::fresh::Fresh;
 use crate::math::stream;
 use crate::sequence::Sequence;
-use crate::{Algorithm, Capability, Kind, Setting};
+use crate::{Algorithm, Capability, Kind, Setting, nas};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "random",
@@ -24,8 +24,13 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         Capability::Parallel,
         Capability::Distributions,
         Capability::Exhausts,
+        Capability::Architectures,
     ],
-    build: |problem| Ok(Box::new(Sequence::new(problem, draw))),
+    build: |problem| {
+        nas::on_graph(problem, |problem| {
+            Ok(Box::new(Sequence::new(problem, draw)))
+        })
+    },
 };
 
 /// The seed, as the `random` and `tpe` of Katib describe it.

@@ -28,7 +28,7 @@ use crate::fresh::Fresh;
 use crate::math::parzen::{Bell, Dimension, Estimator, Spread};
 use crate::math::stream;
 use crate::{
-    Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, State, Suggested, Trial,
+    Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, State, Suggested, Trial, nas,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -66,10 +66,18 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         random::RANDOM_STATE,
     ],
     ignores_unknown_settings: false,
-    supports: SUPPORTS,
+    supports: &[
+        Capability::LearnsFromHistory,
+        Capability::Parallel,
+        Capability::Distributions,
+        Capability::Exhausts,
+        Capability::Architectures,
+    ],
     build: |problem| {
         let multivariate = problem.settings.bool("multivariate").unwrap_or(true);
-        Ok(Box::new(Tpe::new(problem, "n_EI_candidates", multivariate)))
+        nas::on_graph(problem, |problem| {
+            Ok(Box::new(Tpe::new(problem, "n_EI_candidates", multivariate)))
+        })
     },
 };
 
