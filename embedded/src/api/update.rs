@@ -175,12 +175,7 @@ impl Api {
             if !wanted.is_empty() && wanted != current.version.to_string() {
                 return Err(Status::conflict(resource, name));
             }
-            check_identity(resource, &before, &new)?;
-            check_end(resource, &before, &new)?;
-            merge(resource, subresource, &before, &mut new);
-            address::keep(resource, &before, &mut new);
-            self.default(resource, subresource, &mut new);
-            address::assign(self, resource, &mut new)?;
+            self.complete(update, &before, &mut new)?;
             let is_same = |new: &Value, alike: fn(&Value, &Value) -> bool| {
                 if let Cow::Borrowed(before) = &before {
                     return alike(before, new);
@@ -219,21 +214,25 @@ impl Api {
                 .write(current.key.clone(), expect, change)
                 .await
             {
-                Outcome::Done(object) if ends => {
-                    // As in Kubernetes, the caller sees the version that the end was made from.
-                    let last = object.value.as_ref().clone();
-                    return Ok(Arc::new(Object::new(
-                        object.key.clone(),
-                        current.version,
-                        last,
-                    )));
-                }
+                // As in Kubernetes, the caller sees the version that the end was made from.
+                Outcome::Done(object) if ends => return Ok(at_version(&object, current.version)),
                 Outcome::Done(object) => return Ok(object),
                 Outcome::Failed(why) => return Err(Status::internal(why)),
                 _ if wanted.is_empty() => {}
                 _ => return Err(Status::conflict(resource, name)),
             }
         }
+    }
+
+    /// Takes over what the caller can't change, and fills in what was left out.
+    fn complete(&self, update: &Update<'_>, before: &Value, new: &mut Value) -> Result<(), Status> {
+        let (resource, subresource) = (update.resource, update.subresource);
+        check_identity(resource, before, new)?;
+        check_end(resource, before, new)?;
+        merge(resource, subresource, before, new);
+        address::keep(resource, before, new);
+        self.default(resource, subresource, new);
+        address::assign(self, resource, new)
     }
 
     /// Records who owns what of an object that is about to be stored.
@@ -287,6 +286,12 @@ fn change_to(resource: &Resource, new: Value) -> Change {
     } else {
         Change::Put(new)
     }
+}
+
+/// An object with another version.
+fn at_version(object: &Object, version: u64) -> Arc<Object> {
+    let value = object.value.as_ref().clone();
+    Arc::new(Object::new(object.key.clone(), version, value))
 }
 
 /// The identity of an object never changes.

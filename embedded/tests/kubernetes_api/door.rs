@@ -124,19 +124,18 @@ impl Door {
             body.len()
         );
         if !token.is_empty() {
-            head += &format!("Authorization: Bearer {token}\r\n");
+            head.extend(["Authorization: Bearer ", token, "\r\n"]);
         }
         for header in headers {
-            head += &format!("{header}\r\n");
+            head.extend([*header, "\r\n"]);
         }
         let request = format!("{head}\r\n{body}");
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => {
-                let stream = TcpStream::connect(self.port.address).await.unwrap();
-                let name = ServerName::try_from("kubernetes.default.svc").unwrap();
-                self.connector.connect(name, stream).await.unwrap()
-            }
+        let mut stream = if let Some(stream) = self.stream.take() {
+            stream
+        } else {
+            let stream = TcpStream::connect(self.port.address).await.unwrap();
+            let name = ServerName::try_from("kubernetes.default.svc").unwrap();
+            self.connector.connect(name, stream).await.unwrap()
         };
         stream.write_all(request.as_bytes()).await.unwrap();
         let (reply, whole) = read(&mut stream, method == "HEAD").await;

@@ -5,6 +5,7 @@
     clippy::panic,
     reason = "a test, and what it calls, may fail so"
 )]
+#![allow(clippy::too_many_lines, reason = "some tests tell a story")]
 
 mod access;
 mod apply;

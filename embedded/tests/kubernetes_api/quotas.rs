@@ -14,7 +14,7 @@ fn quota(hard: &Value) -> Value {
     })
 }
 
-async fn used(world: &World, name: &str) -> Value {
+fn used(world: &World, name: &str) -> Value {
     let quota = world
         .api
         .get(&resource::RESOURCE_QUOTAS, "default", "z")
@@ -51,7 +51,7 @@ async fn no_more_gets_in_than_a_quota_allows_however_many_try() {
     let text = refused.body["message"].as_str().unwrap();
     let end = "is forbidden: exceeded quota: z, requested: pods=1, used: pods=3, limited: pods=3";
     assert!(text.ends_with(end), "{text}");
-    assert_eq!(used(&world, "pods").await, "3");
+    assert_eq!(used(&world, "pods"), "3");
 
     // A pod that has ended makes room, and so does one that is gone.
     let status = diwan_embedded::Subresource::Status;
@@ -74,11 +74,11 @@ async fn no_more_gets_in_than_a_quota_allows_however_many_try() {
         .await
         .unwrap();
     eventually("the status of the quota", || async {
-        (used(&world, "pods").await == "1").then_some(())
+        (used(&world, "pods") == "1").then_some(())
     })
     .await;
     assert_eq!(world.ask("POST", PODS, pod("again")).await.code, 201);
-    assert_eq!(used(&world, "pods").await, "2");
+    assert_eq!(used(&world, "pods"), "2");
 
     let maps = "/api/v1/namespaces/default/configmaps";
     let dry = format!("{maps}?dryRun=All");

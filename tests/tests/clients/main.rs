@@ -1,7 +1,7 @@
 //! Programs that know nothing of Diwan, told to do in `tests/clients` what their users do. All of them pass
 //! on a Kubernetes too (`tests/clients/kubernetes.sh`).
 
-#![allow(clippy::unwrap_used)] // a test may fail on the spot
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail on the spot
 
 mod kube_rs;
 
