@@ -4,7 +4,7 @@ use axum::body::Body;
 use http::{Method, Response};
 use serde_json::{Map, Value, json};
 
-use super::{Call, accept, body, manager, read, reply};
+use super::{Call, accept, body, manager, read, reply, write_options};
 use crate::{
     api::Revision,
     conversion, metadata,
@@ -44,12 +44,14 @@ pub(super) async fn answer(method: &Method, call: &Call<'_>) -> Result<Response<
     match method.as_str() {
         "GET" | "HEAD" => get(call),
         "PUT" => {
+            write_options::check(call, "UpdateOptions")?;
             let wanted = body::decode(body::media_type(call.content_type), &call.body)?;
             check_kind(&wanted)?;
             let writer = manager::of(call, "UpdateOptions")?;
             change(call, &writer, |_| Ok(wanted.clone())).await
         }
         "PATCH" => {
+            write_options::check(call, "PatchOptions")?;
             let form = Form::of(call.target.resource, body::media_type(call.content_type))?;
             let (writer, _) = manager::of_patch(call, form == Form::Apply)?;
             let patch = Patch::read(form, &call.body)?;
