@@ -47,7 +47,11 @@ pub(crate) fn mutate(
     }
 }
 
-fn pod(api: &Api, namespace: &str, pod: &mut Value) -> Result<(), String> {
+/// Gives a pod its service account, if this server has any.
+fn account(api: &Api, namespace: &str, pod: &mut Value) -> Result<(), String> {
+    if !api.has_accounts() {
+        return Ok(());
+    }
     service_account::choose(pod);
     let account = service_account::name(pod);
     let found = api.get(&SERVICE_ACCOUNTS, namespace, account);
@@ -58,6 +62,11 @@ fn pod(api: &Api, namespace: &str, pod: &mut Value) -> Result<(), String> {
         )
     })?;
     service_account::mount(pod, &found);
+    Ok(())
+}
+
+fn pod(api: &Api, namespace: &str, pod: &mut Value) -> Result<(), String> {
+    account(api, namespace, pod)?;
     let wanted = priority::class_name(pod);
     let class = if wanted.is_empty() {
         priority::default_class(&api.list(&PRIORITY_CLASSES, None).0)

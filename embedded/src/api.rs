@@ -55,6 +55,9 @@ pub struct Options {
     pub data: PathBuf,
     /// What looks at objects before they are stored.
     pub admission: Option<Arc<dyn Admission>>,
+    /// Whether namespaces have an account and the certificate of the API, and pods run as an
+    /// account. A kube-apiserver alone, without the controllers that make these, does without.
+    pub accounts: bool,
 }
 
 impl Options {
@@ -63,6 +66,7 @@ impl Options {
         Self {
             data: data.into(),
             admission: None,
+            accounts: true,
         }
     }
 }
@@ -131,6 +135,7 @@ pub struct Api {
 /// What the clones of an [`Api`] share.
 pub(crate) struct Inner {
     pub(crate) store: Store,
+    pub(crate) accounts: bool,
     kinds: RwLock<Option<(u64, Arc<Kinds>)>>,
     keys: Keys,
     /// Held while an object is created under a quota.
@@ -154,6 +159,7 @@ impl Api {
         let inner = Arc::new(Inner {
             store,
             kinds: RwLock::new(None),
+            accounts: options.accounts,
             keys,
             quotas: tokio::sync::Mutex::new(()),
             admission: RwLock::new(options.admission),
@@ -219,6 +225,11 @@ impl Api {
 
     pub(crate) fn usage(&self) -> Option<Arc<dyn PodUsage>> {
         self.inner.usage.read().clone()
+    }
+
+    /// Whether namespaces have accounts.
+    pub(crate) fn has_accounts(&self) -> bool {
+        self.inner.accounts
     }
 
     pub(crate) fn store(&self) -> &Store {

@@ -66,7 +66,7 @@ fn check(target: &str, demand: fn(&[u8]) -> bool) {
         }
     }
     assert!(
-        accepted * 2 > seeds.len(),
+        accepted * 3 > seeds.len(),
         "only {accepted} seeds were accepted"
     );
 }

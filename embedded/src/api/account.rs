@@ -107,6 +107,9 @@ impl Api {
     /// the certificate by which they know the API. Failures don't matter: the namespace may be
     /// gone again, or somebody was faster.
     pub(crate) async fn furnish(&self, namespace: &str) {
+        if !self.has_accounts() {
+            return;
+        }
         for (resource, name, mut object) in furniture(namespace, &self.keys().ca) {
             if let Some(found) = self.object(resource, namespace, name) {
                 if resource == &CONFIG_MAPS && found.value["data"] != object["data"] {

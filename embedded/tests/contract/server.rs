@@ -31,10 +31,14 @@ pub(crate) struct Remote {
 }
 
 impl Server {
-    /// A fresh API of ours.
+    /// A fresh API of ours, like the other one without the controllers that make accounts.
     pub(crate) fn embedded() -> (Self, TempDir) {
         let directory = TempDir::new().unwrap();
-        let api = Api::open(Options::new(directory.path())).unwrap();
+        let api = Api::open(Options {
+            accounts: false,
+            ..Options::new(directory.path())
+        })
+        .unwrap();
         (Self::Embedded(service(api)), directory)
     }
 
