@@ -9,7 +9,7 @@ use crate::math::normal;
 
 /// How far steps along a number go, in parts of its range: anything between, evenly in the
 /// logarithm.
-const REACH: (f64, f64) = (0.01, 0.4);
+const REACH: (f64, f64) = (0.03, 0.4);
 /// How often a step that led nowhere is made anew.
 const ATTEMPTS: usize = 16;
 

@@ -156,23 +156,10 @@ impl Enas {
 }
 
 /// Keeps few learners, the closer to the newest the closer together: a trial that ends late moves
-/// those behind it.
+/// those behind it. A number is kept the longer the more often it can be halved.
 fn thin(learners: &mut Vec<(usize, Learner)>) {
     let newest = learners.last().map_or(0, |(count, _)| *count);
-    let mut gap = 0;
-    let mut kept: Vec<_> = learners
-        .drain(..)
-        .rev()
-        .filter(|(count, _)| {
-            let keep = newest - count >= gap;
-            if keep {
-                gap = 2 * (newest - count) + 1;
-            }
-            keep
-        })
-        .collect();
-    kept.reverse();
-    *learners = kept;
+    learners.retain(|(count, _)| newest - count < 2 << count.trailing_zeros());
 }
 
 impl Designer for Enas {
