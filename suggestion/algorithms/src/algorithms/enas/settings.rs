@@ -69,8 +69,9 @@ pub(super) const SETTINGS: &[Setting] = &[
             word: "float",
             refusal: |name, value| optional(name, value, ("0", "inf")),
         },
-        default: "0.8",
-        doc: "weight of the penalty for another share; None for no penalty",
+        default: "None",
+        doc: "weight of the penalty for another share; None for no penalty: rewards say what \
+              connections are worth; Katib's service has 0.8",
     },
     Setting {
         name: "controller_tanh_const",
