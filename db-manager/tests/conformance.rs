@@ -430,6 +430,25 @@ async fn reports_at_the_same_time_are_all_kept(store: Store) {
     }
 }
 
+async fn a_log_that_goes_while_it_is_read_is_whole_or_empty(store: Store) {
+    let reader = Arc::clone(&store);
+    let over = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let until = Arc::clone(&over);
+    let reads = tokio::spawn(async move {
+        while !until.load(std::sync::atomic::Ordering::Relaxed) {
+            let found = values(&reader, all("n", "t")).await;
+            assert!(matches!(found.len(), 0 | 2), "{found:?}");
+        }
+    });
+    for _ in 0..100 {
+        let rows = vec![at(1, "loss", "a"), at(2, "acc", "b")];
+        store.report(report("n", "t", rows)).await.unwrap();
+        store.delete(&TrialRef::new("n", "t")).await.unwrap();
+    }
+    over.store(true, std::sync::atomic::Ordering::Relaxed);
+    reads.await.unwrap();
+}
+
 async fn a_closed_store_refuses(store: Store) {
     store
         .report(report("n", "t", vec![at(1, "loss", "1")]))
@@ -471,6 +490,7 @@ macro_rules! conformance {
                 a_log_is_read_page_by_page,
                 logs_of_old_trials_are_forgotten,
                 reports_at_the_same_time_are_all_kept,
+                a_log_that_goes_while_it_is_read_is_whole_or_empty,
                 a_closed_store_refuses,
                 $($behaviour,)*
             );

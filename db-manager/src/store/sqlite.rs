@@ -91,13 +91,7 @@ impl SqliteStore {
             return Err(StoreError::Closed);
         }
         let readers = Arc::clone(&self.readers);
-        blocking(move || {
-            let connection = readers.take()?;
-            let answer = query(&connection);
-            readers.put(connection);
-            answer
-        })
-        .await
+        blocking(move || readers.read(query)).await
     }
 }
 
@@ -130,12 +124,10 @@ impl ObservationStore for SqliteStore {
         let (pages, read) = mpsc::channel(PAGES_AHEAD);
         let readers = Arc::clone(&self.readers);
         tokio::task::spawn_blocking(move || {
-            let outcome = readers.take().and_then(|connection| {
+            let outcome = readers.read(|connection| {
                 let (trial, metric) = (&query.trial, query.metric.as_deref());
                 let take = |page| pages.blocking_send(Ok(page)).is_ok();
-                let outcome = reader::log(&connection, trial, metric, bounds, take);
-                readers.put(connection);
-                outcome
+                reader::log(connection, trial, metric, bounds, take)
             });
             if let Err(error) = outcome {
                 // Who reads may be gone.
@@ -222,6 +214,20 @@ struct Readers {
 impl Readers {
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks in one transaction, so that a trial that is deleted meanwhile is there for every
+    /// statement or for none.
+    fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection = self.take()?;
+        let snapshot = connection.unchecked_transaction()?;
+        let answer = query(&snapshot);
+        drop(snapshot);
+        self.put(connection);
+        answer
     }
 
     fn take(&self) -> Result<Connection, StoreError> {
