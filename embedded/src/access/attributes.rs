@@ -3,6 +3,8 @@
 
 use http::Method;
 
+use crate::resource::Resource;
+
 /// What a request is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Attributes {
@@ -44,6 +46,20 @@ const IN_PATHS: [&str; 2] = ["proxy", "watch"];
 const OF_NAMESPACES: [&str; 2] = ["status", "finalize"];
 
 impl Attributes {
+    /// Something done to an object of a kind.
+    pub(super) fn of_object(verb: &str, resource: &Resource, namespace: &str, name: &str) -> Self {
+        Self {
+            verb: verb.to_owned(),
+            subject: Subject::Objects {
+                group: resource.group.to_owned(),
+                resource: resource.plural.to_owned(),
+                subresource: String::new(),
+                namespace: namespace.to_owned(),
+                name: name.to_owned(),
+            },
+        }
+    }
+
     /// Reads a request. `parameter` gives the parameters of the query.
     pub(crate) fn read<'a>(
         method: &Method,

@@ -154,16 +154,7 @@ pub(crate) fn require(
     namespace: &str,
     name: &str,
 ) -> Result<(), Status> {
-    let asked = Attributes {
-        verb: verb.to_owned(),
-        subject: Subject::Objects {
-            group: resource.group.to_owned(),
-            resource: resource.plural.to_owned(),
-            subresource: String::new(),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-        },
-    };
+    let asked = Attributes::of_object(verb, resource, namespace, name);
     authorize(api, user, &asked)
 }
 

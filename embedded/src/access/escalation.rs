@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{
-    Attributes, Grants, Rule, Subject, User,
+    Attributes, Grants, Rule, User,
     authorization::{decide, role_rules},
     rule::{compact, quoted},
 };
@@ -30,16 +30,7 @@ pub(crate) fn check(
     }
     let name = metadata::name(new);
     let may = |verb: &str, resource: &Resource, name: &str| {
-        let asked = Attributes {
-            verb: verb.to_owned(),
-            subject: Subject::Objects {
-                group: resource.group.to_owned(),
-                resource: resource.plural.to_owned(),
-                subresource: String::new(),
-                namespace: namespace.to_owned(),
-                name: name.to_owned(),
-            },
-        };
+        let asked = Attributes::of_object(verb, resource, namespace, name);
         decide(api, user, &asked).allowed
     };
     let wanted = if resource.kind.ends_with("Binding") {

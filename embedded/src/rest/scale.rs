@@ -47,7 +47,7 @@ pub(super) async fn answer(method: &Method, call: &Call<'_>) -> Result<Response<
             write_options::check(call, "UpdateOptions")?;
             let wanted = body::decode(body::media_type(call.content_type), &call.body)?;
             check_kind(&wanted)?;
-            let writer = manager::of(call, "UpdateOptions")?;
+            let writer = manager::of(call);
             change(call, &writer, |_| Ok(wanted.clone())).await
         }
         "PATCH" => {

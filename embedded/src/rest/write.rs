@@ -31,7 +31,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         namespace => namespace.as_deref().unwrap_or_default(),
     };
     let dry_run = call.query.dry_run();
-    let writer = manager::of(call, "CreateOptions")?;
+    let writer = manager::of(call);
     let object = body::stored(call, object);
     access::check_escalation(
         call.api,
@@ -64,7 +64,7 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
     }
     let dry_run = call.query.dry_run();
     let object = body::stored(call, object);
-    let writer = manager::of(call, "UpdateOptions")?;
+    let writer = manager::of(call);
     let finalize = target.subresource.as_deref() == Some("finalize") && resource == &NAMESPACES;
     let object = call
         .api

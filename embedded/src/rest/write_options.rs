@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::Call;
 use crate::{
+    ownership::MANAGER_MAX,
     status::{Cause, Status},
     validate::cause,
 };
@@ -59,12 +60,11 @@ pub(super) fn dry_run(given: &[&str]) -> Option<Cause> {
 }
 
 fn field_manager(name: &str) -> Option<Cause> {
-    const LIMIT: usize = 128;
-    if name.len() > LIMIT {
+    if name.len() > MANAGER_MAX {
         return Some(Cause {
             field: "fieldManager".to_owned(),
             reason: "FieldValueTooLong",
-            message: format!("Too long: may not be more than {LIMIT} bytes"),
+            message: format!("Too long: may not be more than {MANAGER_MAX} bytes"),
         });
     }
     let (at, c) = name.char_indices().find(|(_, c)| c.is_control())?;

@@ -64,12 +64,7 @@ impl Controller for CronJobs {
         if resource == &CRON_JOBS {
             return vec![Key::of(object)];
         }
-        let owner = controller_of(object, "CronJob");
-        let name = owner.and_then(|owner| owner["name"].as_str());
-        let namespace = metadata(object, "namespace");
-        name.map(|name| Key::new(namespace, name))
-            .into_iter()
-            .collect()
+        Key::of_controller(object, "CronJob").into_iter().collect()
     }
 
     async fn reconcile(&mut self, key: &Key) -> Result<Again, Status> {

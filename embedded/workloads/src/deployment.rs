@@ -131,14 +131,9 @@ impl Controller for Deployments {
         if resource == &DEPLOYMENTS {
             return vec![Key::of(object)];
         }
-        let namespace = metadata(object, "namespace");
-        let named = |owner: &Value| owner["name"].as_str().unwrap_or_default().to_owned();
+        let owner = |object: &Value| Key::of_controller(object, "Deployment");
         if resource == &REPLICA_SETS {
-            let owner = controller_of(object, "Deployment");
-            return owner
-                .map(|owner| Key::new(namespace, &named(owner)))
-                .into_iter()
-                .collect();
+            return owner(object).into_iter().collect();
         }
         // Only whether a pod is there matters here, to those that wait for it to go.
         let is_over = matches!(
@@ -148,15 +143,9 @@ impl Controller for Deployments {
         if !is_over && !crate::object::is_deleting(object) {
             return Vec::new();
         }
-        let set = controller_of(object, "ReplicaSet").map(named);
-        let set = set.and_then(|name| self.api.get(&REPLICA_SETS, namespace, &name));
-        let owner = set
-            .as_ref()
-            .and_then(|set| controller_of(set, "Deployment"));
-        owner
-            .map(|owner| Key::new(namespace, &named(owner)))
-            .into_iter()
-            .collect()
+        let set = Key::of_controller(object, "ReplicaSet");
+        let set = set.and_then(|set| self.api.get(&REPLICA_SETS, &set.namespace, &set.name));
+        set.and_then(|set| owner(&set)).into_iter().collect()
     }
 
     async fn reconcile(&mut self, key: &Key) -> Result<Again, Status> {

@@ -14,6 +14,8 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
+use crate::object::{controller_of, metadata};
+
 /// The wait after the API refused something; it doubles each time.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest wait after the API refused something.
@@ -40,6 +42,12 @@ impl Key {
     pub(crate) fn of(object: &Value) -> Self {
         let field = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
         Self::new(field("namespace"), field("name"))
+    }
+
+    /// Of the object of a kind that controls this one.
+    pub(crate) fn of_controller(object: &Value, kind: &str) -> Option<Self> {
+        let name = controller_of(object, kind)?["name"].as_str()?;
+        Some(Self::new(metadata(object, "namespace"), name))
     }
 }
 

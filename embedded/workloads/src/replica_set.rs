@@ -14,7 +14,7 @@ use serde_json::Value;
 use self::plan::{Situation, plan, status};
 use crate::claim::claimed;
 use crate::driver::{Again, Controller, Key};
-use crate::object::{controller_of, is_controlled, metadata, selects};
+use crate::object::{is_controlled, metadata, selects};
 use crate::replica::Replica;
 use crate::write::{delete, write_status};
 
@@ -90,9 +90,8 @@ impl Controller for ReplicaSets {
             return vec![Key::of(object)];
         }
         let namespace = metadata(object, "namespace");
-        if let Some(owner) = controller_of(object, "ReplicaSet") {
-            let name = owner["name"].as_str().unwrap_or_default();
-            return vec![Key::new(namespace, name)];
+        if let Some(owner) = Key::of_controller(object, "ReplicaSet") {
+            return vec![owner];
         }
         if is_controlled(object) {
             return Vec::new();

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::plan::{Member, Plan, Situation};
 use crate::claim::claimed;
 use crate::driver::{Again, Controller, Key};
-use crate::object::{controller_of, is_deleting, metadata, number};
+use crate::object::{is_deleting, metadata, number};
 use crate::replica::Replica;
 use crate::write::{delete, write_status};
 
@@ -231,10 +231,7 @@ impl Controller for StatefulSets {
         if resource == &STATEFUL_SETS {
             return vec![Key::of(object)];
         }
-        let owner = controller_of(object, "StatefulSet");
-        let name = owner.and_then(|owner| owner["name"].as_str());
-        let namespace = metadata(object, "namespace");
-        name.map(|name| Key::new(namespace, name))
+        Key::of_controller(object, "StatefulSet")
             .into_iter()
             .collect()
     }
