@@ -265,7 +265,7 @@ impl Api {
         namespace: &str,
         name: &str,
     ) -> Option<Arc<Value>> {
-        Some(self.object(resource, namespace, name)?.value.clone())
+        Some(self.object(resource, namespace, name)?.value())
     }
 
     pub(crate) fn object(
@@ -287,7 +287,7 @@ impl Api {
         self.store().read(|state| {
             let objects = state.list(resource.storage, namespace);
             (
-                objects.map(|object| object.value.clone()).collect(),
+                objects.map(|object| object.value()).collect(),
                 state.version(),
             )
         })
@@ -302,7 +302,7 @@ impl Api {
     ) -> (Vec<Arc<Value>>, u64) {
         let (objects, version) = self.select_objects(resource, namespace, selector);
         (
-            objects.iter().map(|object| object.value.clone()).collect(),
+            objects.iter().map(|object| object.value()).collect(),
             version,
         )
     }
@@ -316,7 +316,10 @@ impl Api {
     ) -> (Vec<Arc<Object>>, u64) {
         let storage = resource.storage;
         self.store().read(|state| {
-            let matching = |object: &&Arc<Object>| selector.matches(&object.value);
+            let matching = |object: &&Arc<Object>| {
+                selector.is_empty()
+                    || selector.may_match(&object.json) && selector.matches(&object.value())
+            };
             let version = state.version();
             if let (Some(name), Some(namespace)) = (selector.name(), namespace) {
                 let object = state.get(storage, namespace, name);
@@ -327,7 +330,10 @@ impl Api {
             }
             for (label, value) in selector.equalities() {
                 if let Some(labelled) = state.list_labelled(storage, namespace, label, value) {
-                    return (labelled.filter(matching).cloned().collect(), version);
+                    // The index knows the answer without a look at the objects.
+                    let found =
+                        |object: &&Arc<Object>| selector.is_only(label, value) || matching(object);
+                    return (labelled.filter(found).cloned().collect(), version);
                 }
             }
             (
@@ -354,7 +360,7 @@ impl Api {
             .store()
             .read(|state| state.list_at(resource.storage, namespace, version));
         let mut objects = objects.ok()?;
-        objects.retain(|object| selector.matches(&object.value));
+        objects.retain(|object| selector.is_empty() || selector.matches(&object.value()));
         Some(objects)
     }
 
@@ -382,7 +388,7 @@ impl Api {
                     if namespace.as_ref().is_some_and(|n| *n != object.key.namespace) {
                         continue;
                     }
-                    let value = object.value.clone();
+                    let value = object.value();
                     yield match event.kind {
                         EventKind::Added => WatchEvent::Added(value),
                         EventKind::Modified => WatchEvent::Modified(value),

@@ -19,6 +19,7 @@ use crate::{
     event_view, metadata,
     resource::{CONFIG_MAPS, Kinds, Resource, intern},
     status::Status,
+    store::Object,
 };
 
 /// Whether objects of a kind have a conversion of their own to the form in which they are stored.
@@ -26,6 +27,18 @@ pub(crate) fn is_own(resource: &Resource) -> bool {
     resource.custom
         && resource.version == diwan_api::v1alpha3::VERSION
         && intern::storage_name(resource.storage) == OWN
+}
+
+/// Whether the JSON of an object is what readers of a kind are sent.
+pub(crate) fn is_as_stored(kinds: &Kinds, resource: &Resource, object: &Object) -> bool {
+    match kinds.custom(resource) {
+        None => !event_view::is_view(resource),
+        Some(custom) => {
+            !is_own(resource)
+                && object.is_of(&resource.api_version())
+                && object.version >= custom.since
+        }
+    }
 }
 
 /// An object in the version of its kind, from how it is stored.

@@ -42,13 +42,11 @@ fn leftovers(api: &Api) -> Vec<Hint> {
     api.store().read(|state| {
         let mut hints = Vec::new();
         for object in state.all() {
-            if metadata::is_deleting(&object.value) {
+            if object.is_deleting {
                 hints.push(Hint::Ending(object.key.clone()));
             }
-            if !metadata::owners(&object.value).is_empty() {
-                hints.push(Hint::Owned(object.key.clone()));
-            }
         }
+        hints.extend(state.owned().cloned().map(Hint::Owned));
         hints
     })
 }
@@ -84,8 +82,9 @@ async fn check_owners(api: &Api, key: &Key) -> Result<(), Status> {
     let Some(object) = api.object(resource, &key.namespace, &key.name) else {
         return Ok(());
     };
-    let owners = metadata::owners(&object.value);
-    if owners.is_empty() || metadata::is_deleting(&object.value) {
+    let value = object.value();
+    let owners = metadata::owners(&value);
+    if owners.is_empty() || object.is_deleting {
         return Ok(());
     }
     let (absent, present): (Vec<&Value>, Vec<&Value>) = owners
@@ -95,7 +94,7 @@ async fn check_owners(api: &Api, key: &Key) -> Result<(), Status> {
         return Ok(());
     }
     if present.is_empty() {
-        let uid = Some(metadata::uid(&object.value).to_owned());
+        let uid = Some(metadata::uid(&object.value()).to_owned());
         let options = DeleteOptions {
             uid,
             ..DeleteOptions::background()
@@ -162,13 +161,14 @@ async fn end(api: &Api, key: &Key) -> Result<(), Status> {
     let Some(object) = api.object(resource, &key.namespace, &key.name) else {
         return Ok(());
     };
-    if !metadata::is_deleting(&object.value) {
+    if !object.is_deleting {
         return Ok(());
     }
     if resource == &NAMESPACES {
         return end_namespace(api, &object).await;
     }
-    let finalizers = metadata::finalizers(&object.value);
+    let value = object.value();
+    let finalizers = metadata::finalizers(&value);
     if finalizers.contains(&CLEANUP) && resource == &CUSTOM_RESOURCE_DEFINITIONS {
         return end_kind(api, &object).await;
     }
@@ -204,7 +204,7 @@ async fn end_namespace(api: &Api, namespace: &Object) -> Result<(), Status> {
         .store()
         .read(|state| state.is_empty(&namespace.key.name))
     {
-        let last = (*namespace.value).clone();
+        let last = (*namespace.value()).clone();
         let expect = Expect::EmptyNamespace(namespace.version);
         // When something came in between, its removal hints at the namespace again.
         api.store()
@@ -248,7 +248,7 @@ async fn end_kind(api: &Api, definition: &Object) -> Result<(), Status> {
 }
 
 async fn orphan(api: &Api, resource: &'static Resource, owner: &Object) -> Result<(), Status> {
-    let uid = metadata::uid(&owner.value).to_owned();
+    let uid = metadata::uid(&owner.value()).to_owned();
     for dependent in api.store().read(|state| state.dependents(&uid)) {
         if let Some(kind) = resource_of(api, &dependent.key) {
             forget_owners(api, kind, &dependent.key, std::slice::from_ref(&uid)).await?;
@@ -262,17 +262,18 @@ async fn delete_dependents(
     resource: &'static Resource,
     owner: &Object,
 ) -> Result<(), Status> {
-    let uid = metadata::uid(&owner.value);
+    let value = owner.value();
+    let uid = metadata::uid(&value);
     let mut blocked = false;
     for dependent in api.store().read(|state| state.dependents(uid)) {
         let Some(kind) = resource_of(api, &dependent.key) else {
             continue;
         };
         let (namespace, name) = (&dependent.key.namespace, &dependent.key.name);
-        if !metadata::is_deleting(&dependent.value) {
+        if !dependent.is_deleting {
             let options = DeleteOptions {
                 propagation: Some(Propagation::Foreground),
-                uid: Some(metadata::uid(&dependent.value).to_owned()),
+                uid: Some(metadata::uid(&dependent.value()).to_owned()),
                 ..DeleteOptions::default()
             };
             match api.delete(kind, namespace, name, options).await {
@@ -280,7 +281,7 @@ async fn delete_dependents(
                 _ => {}
             }
         }
-        let blocks = metadata::owners(&dependent.value)
+        let blocks = metadata::owners(&dependent.value())
             .iter()
             .any(|o| o["uid"] == *uid && o["blockOwnerDeletion"] == true);
         blocked |= blocks && api.object(kind, namespace, name).is_some();

@@ -3,6 +3,7 @@
 mod field;
 mod label;
 
+use memchr::memmem;
 use serde_json::Value;
 
 use crate::{metadata, resource::Resource};
@@ -67,6 +68,24 @@ impl Selector {
                 .fields
                 .iter()
                 .all(|requirement| requirement.matches(object))
+    }
+
+    /// Whether an object can be selected, by its JSON alone: each text that it must have is
+    /// somewhere in it.
+    pub(crate) fn may_match(&self, json: &[u8]) -> bool {
+        let labels = self.equalities().map(|(_, value)| value);
+        let fields = self.fields.iter().filter(|field| field.equal);
+        labels.chain(fields.map(|f| f.value.as_str())).all(|text| {
+            let quoted = Value::from(text).to_string();
+            memmem::find(json, quoted.trim_matches('"').as_bytes()).is_some()
+        })
+    }
+
+    /// Whether everything with a label is selected.
+    pub(crate) fn is_only(&self, label: &str, value: &str) -> bool {
+        self.fields.is_empty()
+            && self.labels.len() == 1
+            && self.equalities().any(|only| only == (label, value))
     }
 
     /// The labels that selected objects have for certain.
@@ -136,6 +155,32 @@ mod tests {
         let object = json!({ "metadata": { "labels": { "a": "1", "x.y/b": "two" } } });
         let selector = Selector::parse(&PODS, Some(labels), None).unwrap();
         assert_eq!(selector.matches(&object), expected, "{labels}");
+    }
+
+    #[test]
+    fn json_alone_tells_what_can_t_be_selected() {
+        let object = json!({ "metadata": { "labels": { "a": "1" }, "name": "n\"" } });
+        let json = object.to_string();
+        let cases = [
+            ("", "", true),
+            ("a=1", "", true),
+            ("a=2", "", false),
+            ("a!=2", "", true),
+        ];
+        let names = [
+            ("", "metadata.name=n", true),
+            ("a=1", "metadata.name=zz", false),
+        ];
+        for (labels, fields, expected) in cases.into_iter().chain(names) {
+            let selector = Selector::parse(&PODS, Some(labels), Some(fields)).unwrap();
+            assert_eq!(
+                selector.may_match(json.as_bytes()),
+                expected,
+                "{labels} {fields}"
+            );
+        }
+        assert!(Selector::label("a", "1").is_only("a", "1"));
+        assert!(!Selector::label("a", "1").is_only("b", "1"));
     }
 
     #[test]

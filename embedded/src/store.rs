@@ -5,6 +5,7 @@
 //! what can be seen is durable, and resource versions grow in the order of commits.
 
 mod database;
+mod object;
 mod signals;
 mod state;
 mod writer;
@@ -18,15 +19,14 @@ use std::{
     thread::JoinHandle,
 };
 
-use bytes::Bytes;
 use parking_lot::RwLock;
 use serde_json::Value;
 use thiserror::Error;
 use tokio::sync::{mpsc as async_mpsc, oneshot};
 
-pub(crate) use self::state::State;
 use self::{database::Database, signals::Signals, writer::Writer};
-use crate::{metadata, watch::Watcher};
+pub(crate) use self::{object::Object, state::State};
+use crate::watch::Watcher;
 
 /// Where an object is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,21 +37,6 @@ pub(crate) struct Key {
     pub(crate) namespace: String,
     /// Its name.
     pub(crate) name: String,
-}
-
-/// One version of an object. The bytes are made once and go to disk, readers and watchers.
-#[derive(Debug)]
-pub(crate) struct Object {
-    /// Where it is.
-    pub(crate) key: Key,
-    /// Its resource version.
-    pub(crate) version: u64,
-    /// Its fields.
-    pub(crate) value: Arc<Value>,
-    /// Its fields as JSON, of which kind and API version come first.
-    pub(crate) json: Bytes,
-    /// Where in the JSON the other fields begin.
-    rest: usize,
 }
 
 /// What must hold for an operation to be done.
@@ -294,69 +279,4 @@ pub(crate) fn lock(directory: &Path) -> Result<File, OpenError> {
     file.rewind().map_err(io)?;
     writeln!(file, "{}", std::process::id()).map_err(io)?;
     Ok(file)
-}
-
-impl Object {
-    /// Gives a version to an object's fields; 0 is none, for what is only tried.
-    pub(crate) fn new(key: Key, version: u64, mut value: Value) -> Self {
-        if version > 0 {
-            metadata::set(&mut value, "resourceVersion", version.to_string());
-        }
-        let (json, rest) = written(&value);
-        Self {
-            key,
-            version,
-            value: Arc::new(value),
-            json,
-            rest,
-        }
-    }
-
-    /// The fields as JSON without kind and API version, but for the brace that opens them.
-    pub(crate) fn kindless(&self) -> Bytes {
-        self.json.slice(self.rest..)
-    }
-}
-
-/// An object's fields as JSON, kind and API version first, and where the others begin.
-fn written(value: &Value) -> (Bytes, usize) {
-    let mut json = vec![b'{'];
-    let field = |json: &mut Vec<u8>, name: &str, value: &Value| {
-        // Writing values to memory does not fail.
-        let _ = serde_json::to_writer(&mut *json, name);
-        json.push(b':');
-        let _ = serde_json::to_writer(&mut *json, value);
-        json.push(b',');
-    };
-    for name in ["kind", "apiVersion"] {
-        if let Some(value) = value.get(name) {
-            field(&mut json, name, value);
-        }
-    }
-    let rest = json.len();
-    for (name, value) in value.as_object().into_iter().flatten() {
-        if !matches!(name.as_str(), "kind" | "apiVersion") {
-            field(&mut json, name, value);
-        }
-    }
-    // The last comma: every object has its metadata.
-    json.pop();
-    json.push(b'}');
-    (Bytes::from(json), rest)
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::written;
-
-    #[test]
-    fn kind_and_version_come_first() {
-        let object = json!({ "a\"b": 1, "apiVersion": "v1", "kind": "K", "metadata": {} });
-        let (json, rest) = written(&object);
-        assert!(json.starts_with(br#"{"kind":"K","apiVersion":"v1","#));
-        assert_eq!(serde_json::from_slice::<Value>(&json).unwrap(), object);
-        assert_eq!(&json[rest..], br#""a\"b":1,"metadata":{}}"#);
-    }
 }

@@ -38,7 +38,7 @@ impl Grants {
         api.store().read(|state| {
             for binding in state.list(CLUSTER_ROLE_BINDINGS.storage, None) {
                 let origin = format!("ClusterRoleBinding {:?}", binding.key.name);
-                grants.add(state, user, "", &binding.value, &origin);
+                grants.add(state, user, "", &binding.value(), &origin);
             }
             if namespace.is_empty() {
                 return;
@@ -46,7 +46,7 @@ impl Grants {
             for binding in state.list(ROLE_BINDINGS.storage, Some(namespace)) {
                 let name = format!("{}/{namespace}", binding.key.name);
                 let origin = format!("RoleBinding {name:?}");
-                grants.add(state, user, namespace, &binding.value, &origin);
+                grants.add(state, user, namespace, &binding.value(), &origin);
             }
         });
         grants
@@ -99,7 +99,7 @@ pub(super) fn role_rules(state: &State, reference: &Value, namespace: &str) -> O
     } else {
         state.get(ROLES.storage, namespace, name)
     };
-    Some(Rule::all(&role?.value))
+    Some(Rule::all(&role?.value()))
 }
 
 /// How a subject of a binding is called when it is the user or one of their groups.

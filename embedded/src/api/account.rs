@@ -112,7 +112,7 @@ impl Api {
         }
         for (resource, name, mut object) in furniture(namespace, &self.keys().ca) {
             if let Some(found) = self.object(resource, namespace, name) {
-                if resource == &CONFIG_MAPS && found.value["data"] != object["data"] {
+                if resource == &CONFIG_MAPS && found.value()["data"] != object["data"] {
                     let change = |map: &mut Value| {
                         map["data"] = object["data"].clone();
                         true

@@ -38,7 +38,7 @@ impl Api {
         Ok(self
             .create_object(resource, namespace, object, &self.writer(), false)
             .await?
-            .value
+            .value()
             .clone())
     }
 
@@ -145,7 +145,7 @@ impl Api {
     fn exists(&self, resource: &'static Resource, namespace: &str, name: &str) -> Status {
         let mut status = Status::already_exists(resource, name);
         let current = self.object(resource, namespace, name);
-        if current.is_some_and(|current| metadata::is_deleting(&current.value)) {
+        if current.is_some_and(|current| current.is_deleting) {
             status.message = format!("object is being deleted: {}", status.message);
         }
         status

@@ -98,17 +98,17 @@ impl Api {
                 let why = "this kind is Diwan's own, which needs it";
                 return Err(Status::forbidden(resource, name, why));
             }
-            let mark = mark(resource, &current.value, &options, Timestamp::now());
+            let mark = mark(resource, &current.value(), &options, Timestamp::now());
             if options.dry_run {
                 return Ok(match mark {
                     Mark::Set(value) => Deletion::Marked(Arc::new(value)),
-                    _ => Deletion::Gone(current.value.clone()),
+                    _ => Deletion::Gone(current.value()),
                 });
             }
             let change = match mark {
-                Mark::Already => return Ok(Deletion::Marked(current.value.clone())),
+                Mark::Already => return Ok(Deletion::Marked(current.value())),
                 Mark::Set(value) => Change::Put(value),
-                Mark::Remove => Change::Remove((*current.value).clone()),
+                Mark::Remove => Change::Remove((*current.value()).clone()),
             };
             let removes = matches!(change, Change::Remove(_));
             let expect = Expect::Version(current.version);
@@ -119,9 +119,9 @@ impl Api {
             {
                 // The caller sees the version that the end was made from.
                 Outcome::Done(_) if removes => {
-                    return Ok(Deletion::Gone(current.value.clone()));
+                    return Ok(Deletion::Gone(current.value()));
                 }
-                Outcome::Done(object) => return Ok(Deletion::Marked(object.value.clone())),
+                Outcome::Done(object) => return Ok(Deletion::Marked(object.value())),
                 Outcome::Failed(why) => return Err(Status::internal(why)),
                 _ => {}
             }
@@ -156,7 +156,8 @@ fn check_preconditions(
         );
         Err(Status::conflict_of_kind(resource, name, &why))
     };
-    let uid = metadata::uid(&object.value);
+    let value = object.value();
+    let uid = metadata::uid(&value);
     if let Some(wanted) = options.uid.as_deref().filter(|wanted| *wanted != uid) {
         return refuse("UID", wanted, uid);
     }

@@ -72,8 +72,8 @@ impl Api {
                     continue;
                 }
                 for object in state.list(resource.storage, namespace) {
-                    if quota::applies(quota, resource, &object.value) {
-                        quota::add(&mut used, quota::charge(resource, &object.value, now));
+                    if quota::applies(quota, resource, &object.value()) {
+                        quota::add(&mut used, quota::charge(resource, &object.value(), now));
                     }
                 }
             }

@@ -91,7 +91,7 @@ impl Api {
             )
             .await;
         match result {
-            Ok(object) => Ok(Some(object.value.clone())),
+            Ok(object) => Ok(Some(object.value())),
             Err(status) if status.reason == "NotFound" => Ok(None),
             Err(status) => Err(status),
         }
@@ -159,9 +159,10 @@ impl Api {
                 return Err(Status::not_found(resource, name));
             };
             let kinds = self.kinds();
+            let stored = current.value();
             let before = match kinds.custom(resource) {
-                Some(_) => conversion::from_stored(&kinds, resource, &current.value),
-                None => Cow::Borrowed(&*current.value),
+                Some(_) => conversion::from_stored(&kinds, resource, &stored),
+                None => Cow::Borrowed(&*stored),
             };
             let Revision::Replace(mut new) = revise(&before)? else {
                 return Ok(current);
@@ -180,8 +181,8 @@ impl Api {
                 if let Cow::Borrowed(before) = &before {
                     return alike(before, new);
                 }
-                let stored = conversion::to_stored(&kinds, resource, new.clone());
-                alike(&current.value, &stored)
+                let new = conversion::to_stored(&kinds, resource, new.clone());
+                alike(&stored, &new)
             };
             if is_same(&new, Value::eq) {
                 return Ok(current);
@@ -290,7 +291,7 @@ fn change_to(resource: &Resource, new: Value) -> Change {
 
 /// An object with another version.
 fn at_version(object: &Object, version: u64) -> Arc<Object> {
-    let value = object.value.as_ref().clone();
+    let value = object.value().as_ref().clone();
     Arc::new(Object::new(object.key.clone(), version, value))
 }
 

@@ -43,12 +43,14 @@ pub(super) fn get(call: &Call<'_>) -> Result<Response<Body>, Status> {
 /// Writes one object in the form that the client wants.
 pub(super) fn write(call: &Call<'_>, code: u16, object: &Object) -> Result<Response<Body>, Status> {
     let (kinds, resource) = (call.api.kinds(), call.target.resource);
-    let view = conversion::from_stored(&kinds, resource, &object.value);
-    match call.form()? {
-        Form::Json => Ok(match view {
-            Cow::Borrowed(_) => reply::bytes(code, object.json.clone()),
-            Cow::Owned(view) => reply::json(code, &view),
-        }),
+    let form = call.form()?;
+    if form == Form::Json && conversion::is_as_stored(&kinds, resource, object) {
+        return Ok(reply::bytes(code, object.json.clone()));
+    }
+    let stored = object.value();
+    let view = conversion::from_stored(&kinds, resource, &stored);
+    match form {
+        Form::Json => Ok(reply::json(code, &view)),
         Form::Yaml => reply::yaml(code, &view),
         Form::Metadata => Ok(reply::json(code, &partial(&view))),
         Form::Table => {
@@ -77,17 +79,13 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let whole = matches!(form, Form::Json | Form::Yaml);
     let meta = meta.to_value(resource.custom && whole);
     let kinds = call.api.kinds();
-    let views = || {
-        let objects = objects.iter();
-        objects.map(|object| conversion::from_stored(&kinds, resource, &object.value))
-    };
     match form {
         Form::Json if !event_view::is_view(resource) => {
             Ok(reply::bytes(200, join(&kinds, resource, &objects, &meta)))
         }
         Form::Json | Form::Yaml => {
             let items = objects.iter();
-            let items = items.map(|object| item(&kinds, resource, &object.value));
+            let items = items.map(|object| item(&kinds, resource, &object.value()));
             let list = json!({
                 "kind": list_kind(&kinds, resource),
                 "apiVersion": resource.api_version(),
@@ -106,12 +104,21 @@ pub(super) fn list(call: &Call<'_>) -> Result<Response<Body>, Status> {
                 "kind": "PartialObjectMetadataList",
                 "apiVersion": "meta.k8s.io/v1",
                 "metadata": meta,
-                "items": views().map(|view| partial(&view)).collect::<Value>(),
+                "items": objects
+                    .iter()
+                    .map(|object| {
+                        partial(&conversion::from_stored(&kinds, resource, &object.value()))
+                    })
+                    .collect::<Value>(),
             }),
         )),
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
-            let views: Vec<Cow<'_, Value>> = views().collect();
+            let stored: Vec<Arc<Value>> = objects.iter().map(|object| object.value()).collect();
+            let views: Vec<Cow<'_, Value>> = stored
+                .iter()
+                .map(|stored| conversion::from_stored(&kinds, resource, stored))
+                .collect();
             let values: Vec<&Value> = views.iter().map(AsRef::as_ref).collect();
             let table = table::of(&kinds, resource, &values, include);
             Ok(reply::json(200, &table.to_value(meta, true)))
@@ -175,9 +182,12 @@ fn join(kinds: &Kinds, resource: &Resource, objects: &[Arc<Object>], meta: &Valu
             bytes.extend_from_slice(&object.kindless());
             continue;
         }
-        match conversion::from_stored(kinds, resource, &object.value) {
-            Cow::Borrowed(_) => bytes.extend_from_slice(&object.json),
-            Cow::Owned(view) => bytes.extend_from_slice(view.to_string().as_bytes()),
+        if conversion::is_as_stored(kinds, resource, object) {
+            bytes.extend_from_slice(&object.json);
+        } else {
+            let stored = object.value();
+            let view = conversion::from_stored(kinds, resource, &stored);
+            bytes.extend_from_slice(view.to_string().as_bytes());
         }
     }
     bytes.extend_from_slice(b"]}");

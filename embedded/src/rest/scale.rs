@@ -85,7 +85,8 @@ fn get(call: &Call<'_>) -> Result<Response<Body>, Status> {
 
 fn write(call: &Call<'_>, object: &Object) -> Result<Response<Body>, Status> {
     let (kinds, resource) = (call.api.kinds(), call.target.resource);
-    let view = conversion::from_stored(&kinds, resource, &object.value);
+    let stored = object.value();
+    let view = conversion::from_stored(&kinds, resource, &stored);
     let scale = scale_of(&Paths::of(&kinds, resource), &view);
     match call.form()? {
         accept::Form::Yaml => reply::yaml(200, &scale),

@@ -1,6 +1,6 @@
 //! Watching: the changes of a list as a stream of JSON documents.
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use async_stream::stream;
 use axum::body::Body;
@@ -184,7 +184,8 @@ impl Lens {
         {
             return None;
         }
-        let selects = |o: &Arc<Object>| self.selector.matches(&o.value);
+        let selector = &self.selector;
+        let selects = |o: &Arc<Object>| selector.is_empty() || selector.matches(&o.value());
         let before = event.previous.as_ref().filter(|o| selects(o));
         let now = event.kind != EventKind::Deleted && selects(object);
         match (before, now) {
@@ -198,7 +199,7 @@ impl Lens {
                 let left = Object::new(
                     object.key.clone(),
                     object.version,
-                    before.value.as_ref().clone(),
+                    before.value().as_ref().clone(),
                 );
                 Some(self.frame("DELETED", &left))
             }
@@ -208,14 +209,16 @@ impl Lens {
 
     fn frame(&mut self, type_: &str, object: &Object) -> Bytes {
         let kinds = self.api.kinds();
-        let view = conversion::from_stored(&kinds, self.resource, &object.value);
+        let is_whole = !matches!(self.form, Form::Table | Form::Metadata);
+        if is_whole && conversion::is_as_stored(&kinds, self.resource, object) {
+            return document(type_, &object.json);
+        }
+        let stored = object.value();
+        let view = conversion::from_stored(&kinds, self.resource, &stored);
         let value = match self.form {
             Form::Table => self.table(&view, self.include),
             Form::Metadata => read::partial(&view),
-            _ => match view {
-                Cow::Borrowed(_) => return document(type_, &object.json),
-                Cow::Owned(view) => view,
-            },
+            _ => view.into_owned(),
         };
         document(type_, value.to_string().as_bytes())
     }

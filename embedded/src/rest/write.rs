@@ -47,7 +47,7 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         .await?;
     let mut response = read::write(call, 201, &object)?;
     reply::warn(&mut response, &warnings);
-    reply::warn(&mut response, &advice::of(target.resource, &object.value));
+    reply::warn(&mut response, &advice::of(target.resource, &object.value()));
     Ok(response)
 }
 

@@ -180,6 +180,11 @@ impl State {
         self.by_owner.contains_key(uid)
     }
 
+    /// Where objects are that name owners.
+    pub(crate) fn owned(&self) -> impl Iterator<Item = &Key> {
+        self.by_owner.values().flatten()
+    }
+
     /// Every object.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.tables
@@ -197,10 +202,12 @@ impl State {
             .entry(key.namespace.clone())
             .or_default()
             .insert(key.name.clone(), object.clone());
-        if let Some(old) = &old {
-            self.unindex(old, Some(&object.value));
+        let value = object.value();
+        let before = old.as_ref().map(|old| old.value());
+        if let Some(before) = &before {
+            self.unindex(key, before, Some(&value));
         }
-        self.index(&object, old.as_deref().map(|o| o.value.as_ref()));
+        self.index(key, &value, before.as_deref());
         old
     }
 
@@ -212,12 +219,11 @@ impl State {
         if namespace.is_empty() {
             objects.remove(&key.namespace);
         }
-        self.unindex(&old, None);
+        self.unindex(key, &old.value(), None);
         Some(old)
     }
 
-    fn index(&mut self, object: &Object, old: Option<&Value>) {
-        let (key, value) = (&object.key, object.value.as_ref());
+    fn index(&mut self, key: &Key, value: &Value, old: Option<&Value>) {
         if old.is_none_or(|old| metadata::uid(old) != metadata::uid(value)) {
             self.by_uid
                 .insert(metadata::uid(value).to_owned(), key.clone());
@@ -239,9 +245,8 @@ impl State {
         }
     }
 
-    /// Removes what no longer holds once `new` has taken the place of `old`.
-    fn unindex(&mut self, old: &Object, new: Option<&Value>) {
-        let (key, value) = (&old.key, old.value.as_ref());
+    /// Removes what no longer holds once `new` has taken the place of a value.
+    fn unindex(&mut self, key: &Key, value: &Value, new: Option<&Value>) {
         if new.is_none_or(|new| metadata::uid(new) != metadata::uid(value)) {
             self.by_uid.remove(metadata::uid(value));
         }

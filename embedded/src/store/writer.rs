@@ -90,8 +90,8 @@ impl Writer {
                 .cloned();
             let expect = match old {
                 None => Expect::Absent,
-                Some(old) if old.value["spec"] != value["spec"] => {
-                    value["metadata"] = old.value["metadata"].clone();
+                Some(old) if old.value()["spec"] != value["spec"] => {
+                    value["metadata"] = old.value()["metadata"].clone();
                     Expect::Version(old.version)
                 }
                 Some(_) => continue,
@@ -239,7 +239,7 @@ fn refused_by_namespace(state: &State, batch: &Batch, key: &Key) -> Option<Outco
     };
     match latest(state, batch, &place) {
         None => Some(Outcome::NoNamespace),
-        Some(namespace) if metadata::is_deleting(&namespace.value) => Some(Outcome::NamespaceEnds),
+        Some(namespace) if namespace.is_deleting => Some(Outcome::NamespaceEnds),
         Some(_) => None,
     }
 }
@@ -266,7 +266,7 @@ fn hint(
     removed: bool,
     hints: &mut Vec<Hint>,
 ) {
-    let value = &object.value;
+    let value = &object.value();
     if removed {
         let uid = metadata::uid(value);
         if state.has_dependents(uid) {
@@ -279,26 +279,23 @@ fn hint(
             .iter()
             .filter_map(|o| o["uid"].as_str())
         {
-            if let Some(owner) = state
-                .by_uid(owner)
-                .filter(|o| metadata::is_deleting(&o.value))
-            {
+            if let Some(owner) = state.by_uid(owner).filter(|o| o.is_deleting) {
                 hints.push(Hint::Ending(owner.key.clone()));
             }
         }
         let namespace = state.get(NAMESPACES.storage, "", &object.key.namespace);
-        if let Some(namespace) = namespace.filter(|n| metadata::is_deleting(&n.value)) {
+        if let Some(namespace) = namespace.filter(|n| n.is_deleting) {
             hints.push(Hint::Ending(namespace.key.clone()));
         }
         let definition = intern::storage_name(object.key.storage);
         let definition = state.get(CUSTOM_RESOURCE_DEFINITIONS.storage, "", definition);
-        if let Some(definition) = definition.filter(|d| metadata::is_deleting(&d.value)) {
+        if let Some(definition) = definition.filter(|d| d.is_deleting) {
             hints.push(Hint::Ending(definition.key.clone()));
         }
         return;
     }
     let owners = metadata::owners(value);
-    if !owners.is_empty() && previous.is_none_or(|p| metadata::owners(&p.value) != owners) {
+    if !owners.is_empty() && previous.is_none_or(|p| metadata::owners(&p.value()) != owners) {
         hints.push(Hint::Owned(object.key.clone()));
     }
     if metadata::is_deleting(value) {

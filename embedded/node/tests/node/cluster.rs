@@ -10,6 +10,8 @@ use diwan_embedded::{Api, DeleteOptions, LogOptions, Options, PodLogs, Status, W
 use diwan_node::{Node, NodeOptions};
 use diwan_workloads::Controllers;
 use futures::StreamExt as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -23,6 +25,26 @@ pub(crate) struct Cluster {
     pub(crate) options: NodeOptions,
     node: Option<Node>,
     workloads: Option<Controllers>,
+}
+
+impl Drop for Cluster {
+    /// Ends the pods that a test left behind; each has one process that holds it and has the
+    /// folder in its arguments.
+    fn drop(&mut self) {
+        self.kill_node();
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        for process in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let arguments = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            let arguments = String::from_utf8_lossy(&arguments);
+            let pid = process.file_name().to_string_lossy().parse();
+            if let Ok(pid) = pid
+                && arguments.contains("\0hold\0")
+                && arguments.contains(&folder)
+            {
+                let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
+            }
+        }
+    }
 }
 
 impl Cluster {
