@@ -69,7 +69,12 @@ fn read(body: &[u8]) -> Option<Value> {
     object.insert("apiVersion".to_owned(), json!(version));
     object.insert("kind".to_owned(), json!(kind));
     fields(message, raw, &mut object, 0)?;
-    Some(Value::Object(object))
+    let mut object = Value::Object(object);
+    // Typed clients send it, too, when it was never set.
+    if object["metadata"]["generation"] == 0 {
+        metadata::unset(&mut object, "generation");
+    }
+    Some(object)
 }
 
 /// The message of a kind; `None` when the kind has none here.
@@ -100,7 +105,7 @@ fn fields(message: &str, bytes: &[u8], into: &mut Map<String, Value>, depth: usi
             };
             fields(type_, bytes, into, depth + 1)?;
         } else if let Some(item) = type_.strip_prefix("[]") {
-            let value = single(item, &wire, depth)?.unwrap_or(Value::Null);
+            let value = single(item, &wire, depth)?.unwrap_or_else(|| absent(item));
             let list = into.entry(*name).or_insert_with(|| json!([]));
             list.as_array_mut()?.push(value);
         } else if let Some(item) = type_.strip_prefix("{}") {
@@ -112,6 +117,14 @@ fn fields(message: &str, bytes: &[u8], into: &mut Map<String, Value>, depth: usi
         }
     }
     Some(())
+}
+
+/// What stands in a list for a value without anything in it.
+fn absent(type_: &str) -> Value {
+    match type_ {
+        "string" => json!(""),
+        _ => Value::Null,
+    }
 }
 
 /// One value. The inner `None` is a value that stands for an absent one: typed clients send
@@ -270,7 +283,8 @@ mod tests {
     use proptest::prelude::{any, prop, proptest};
     use serde_json::json;
 
-    use super::{MESSAGES, decode};
+    use super::{MESSAGES, decode, message_name};
+    use crate::resource::ALL;
 
     fn field(number: u8, bytes: &[u8]) -> Vec<u8> {
         let tag = u16::from(number) << 3 | 2;
@@ -304,7 +318,14 @@ mod tests {
 
     #[test]
     fn an_object_is_read_as_its_client_meant_it() {
-        let metadata = [field(1, b"a"), field(3, b""), field(8, b"")].concat();
+        let generation = [7 << 3, 0];
+        let metadata = [
+            &field(1, b"a")[..],
+            &field(3, b""),
+            &generation,
+            &field(8, b""),
+        ]
+        .concat();
         let entry = [field(1, b"k"), field(2, b"v")].concat();
         let raw = [field(1, &metadata), field(2, &entry)].concat();
         assert_eq!(
@@ -314,6 +335,33 @@ mod tests {
                 "metadata": { "name": "a" }, "data": { "k": "v" },
             })
         );
+    }
+
+    #[test]
+    fn empty_texts_of_a_list_stay() {
+        // A rule about the core group.
+        let rule = [field(1, b"get"), field(2, b""), field(3, b"pods")].concat();
+        let role = decode(&envelope(
+            "rbac.authorization.k8s.io/v1",
+            "Role",
+            &field(2, &rule),
+        ));
+        assert_eq!(
+            role.unwrap()["rules"],
+            json!([{ "verbs": ["get"], "apiGroups": [""], "resources": ["pods"] }])
+        );
+    }
+
+    #[test]
+    fn every_built_in_kind_has_a_message() {
+        for resource in ALL {
+            // Definitions are sent as JSON.
+            if !resource.custom && resource.kind != "CustomResourceDefinition" {
+                let version = resource.api_version();
+                let name = message_name(&version, resource.kind);
+                assert!(name.is_some(), "{version} {}", resource.kind);
+            }
+        }
     }
 
     #[test]
