@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes embedded/src/schema/lists.txt: how lists and maps of built-in types merge.
+"""Writes embedded/src/schema/lists.txt: how lists and maps of built-in types merge, and which words
+a field may hold.
 
 Usage: tests/kubernetes/lists.py > embedded/src/schema/lists.txt
 with KUBECONFIG naming a Kubernetes of the version whose types k8s-openapi has (for one,
@@ -8,7 +9,7 @@ with KUBECONFIG naming a Kubernetes of the version whose types k8s-openapi has (
 One line per type: its name; below it, indented, one per field. Facts are `name=value`:
 list, keys, map: x-kubernetes-list-type, -list-map-keys, -map-type; patch, by:
 x-kubernetes-patch-strategy, -patch-merge-key; struct: the field is there even when it is empty;
-default: what a key of a list counts as when it is left out.
+default: what a key of a list counts as when it is left out; enum: the words that a field may hold.
 """
 
 import json
@@ -66,6 +67,8 @@ def field_facts(name, property, is_key):
         yield "struct"
     elif default is not None and is_key:
         yield f"default={json.dumps(default)}"
+    if all(property.get("enum", [""])):
+        yield f"enum={','.join(property['enum'])}"
 
 
 def main():

@@ -1,7 +1,9 @@
-//! How lists and maps of built-in types merge.
+//! How lists and maps of built-in types merge, and which words their fields may hold.
 //!
 //! `lists.txt` has it from a Kubernetes (`tests/kubernetes/lists.py` makes it again); here it is
 //! written into the schemas, in the words in which custom kinds say it themselves.
+
+use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
@@ -26,8 +28,21 @@ pub(super) fn annotate(definitions: &mut Map<String, Value>) {
         };
         for fact in words {
             if let Some((key, value)) = read(fact) {
+                if key == "enum" {
+                    describe_words(node, &value);
+                }
                 node.insert(key.to_owned(), value);
             }
+        }
+    }
+}
+
+/// Lists the words that a field may hold where people read about it.
+fn describe_words(node: &mut Map<String, Value>, words: &Value) {
+    if let Some(Value::String(text)) = node.get_mut("description") {
+        text.push_str("\n\nPossible enum values:");
+        for word in words.as_array().into_iter().flatten() {
+            let _ = write!(text, "\n - `{word}`");
         }
     }
 }
@@ -42,6 +57,7 @@ fn read(fact: &str) -> Option<(&'static str, Value)> {
             value.split(',').collect::<Value>(),
         ),
         "map" => ("x-kubernetes-map-type", json!(value)),
+        "enum" => ("enum", value.split(',').collect()),
         "patch" => ("x-kubernetes-patch-strategy", json!(value)),
         "by" => ("x-kubernetes-patch-merge-key", json!(value)),
         "struct" => ("default", json!({})),
@@ -79,6 +95,12 @@ mod tests {
         assert_eq!(container["resources"]["default"], json!({}));
         let port = &definitions["io.k8s.api.core.v1.ContainerPort"]["properties"];
         assert_eq!(port["protocol"]["default"], "TCP");
+        assert_eq!(port["protocol"]["enum"], json!(["SCTP", "TCP", "UDP"]));
+        let told = port["protocol"]["description"].as_str().unwrap();
+        assert!(
+            told.ends_with("\n - `\"SCTP\"`\n - `\"TCP\"`\n - `\"UDP\"`"),
+            "{told}"
+        );
         let selector = "io.k8s.apimachinery.pkg.apis.meta.v1.LabelSelector";
         assert_eq!(definitions[selector]["x-kubernetes-map-type"], "atomic");
     }
