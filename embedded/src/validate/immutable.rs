@@ -32,18 +32,7 @@ pub(crate) fn changed(resource: &Resource, old: &Value, new: &Value) -> Vec<Caus
                 ));
             }
         }
-        "Job" => {
-            let suspended = old["spec"]["suspend"] == true;
-            for field in ["selector", "completionMode"] {
-                immutable(old, new, "spec", field, &mut errors);
-            }
-            let template = |job| template_essence(job, suspended);
-            if template(old) != template(new) {
-                let path = "spec.template";
-                let value = &new["spec"]["template"];
-                errors.push(FieldError::invalid(path, value, "field is immutable"));
-            }
-        }
+        "Job" => super::job::changed(old, new, &mut errors),
         "Deployment" | "ReplicaSet" => immutable(old, new, "spec", "selector", &mut errors),
         "StatefulSet" => stateful_set(old, new, &mut errors),
         "Service" => service(old, new, &mut errors),
@@ -89,7 +78,14 @@ pub(crate) fn changed(resource: &Resource, old: &Value, new: &Value) -> Vec<Caus
     causes
 }
 
-fn immutable(old: &Value, new: &Value, at: &str, field: &str, errors: &mut Vec<FieldError>) {
+/// Refuses that a field changes.
+pub(super) fn immutable(
+    old: &Value,
+    new: &Value,
+    at: &str,
+    field: &str,
+    errors: &mut Vec<FieldError>,
+) {
     if old[at][field] != new[at][field] {
         let path = format!("{at}.{field}");
         errors.push(FieldError::invalid(
@@ -98,32 +94,6 @@ fn immutable(old: &Value, new: &Value, at: &str, field: &str, errors: &mut Vec<F
             "field is immutable",
         ));
     }
-}
-
-/// A job's template without what may change: while it is suspended, where its pods may run and
-/// what they take.
-fn template_essence(job: &Value, suspended: bool) -> Value {
-    const PLACE: [&str; 4] = ["nodeSelector", "tolerations", "affinity", "schedulingGates"];
-    let mut template = job["spec"]["template"].clone();
-    if !suspended {
-        return template;
-    }
-    if let Some(fields) = template.as_object_mut() {
-        fields.remove("metadata");
-    }
-    let Some(spec) = template["spec"].as_object_mut() else {
-        return template;
-    };
-    spec.retain(|field, _| !PLACE.contains(&field.as_str()));
-    for list in ["containers", "initContainers"] {
-        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten() {
-            if let Some(fields) = container.as_object_mut() {
-                fields.remove("resources");
-            }
-        }
-    }
-    template
 }
 
 /// A specification without some of its fields.

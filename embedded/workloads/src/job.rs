@@ -4,6 +4,7 @@
 //! when the plan asked to be made again at some time. Pods get names that follow from the Job and
 //! the number of the attempt, so a controller that was killed makes no pod twice.
 
+mod index;
 mod plan;
 mod pod;
 mod status;
@@ -24,6 +25,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use self::plan::{Action, Plan, Situation};
+use self::pod::Attempt;
 use self::view::PodView;
 use crate::object::metadata;
 
@@ -68,8 +70,8 @@ impl Drop for JobController {
 /// What the controller knows of a Job.
 struct Entry {
     job: Arc<Value>,
-    /// Attempts whose pods are being created and were not seen yet.
-    creating: HashSet<u32>,
+    /// Attempts whose pods are being created and were not seen yet, with their indexes.
+    creating: HashMap<u32, Option<u32>>,
     /// No attempt below this number is made any more.
     next: u32,
     /// A plan is being carried out.
@@ -199,7 +201,7 @@ impl Worker {
                 let next = attempts.map(|pod| pod.attempt + 1).max().unwrap_or(0);
                 let entry = Entry {
                     job,
-                    creating: HashSet::new(),
+                    creating: HashMap::new(),
                     next,
                     busy: false,
                     dirty: false,
@@ -242,7 +244,7 @@ impl Worker {
         let situation = Situation {
             job: &entry.job,
             pods,
-            creating: entry.creating.len(),
+            creating: entry.creating.values().copied().collect(),
             now,
         };
         let mut plan = plan::plan(&situation);
@@ -256,9 +258,19 @@ impl Worker {
         if plan.is_empty() {
             return;
         }
-        let attempts: Vec<u32> = (entry.next..).take(plan.create).collect();
+        let mut indexes = plan.indexes.iter().copied();
+        let attempts: Vec<Attempt> = (entry.next..)
+            .take(plan.create)
+            .map(|number| Attempt {
+                number,
+                index: indexes.next(),
+            })
+            .collect();
         entry.next += plan.create as u32;
-        entry.creating.extend(&attempts);
+        let numbered = attempts
+            .iter()
+            .map(|attempt| (attempt.number, attempt.index));
+        entry.creating.extend(numbered);
         entry.busy = true;
         entry.pending = None;
         let means = Means {
@@ -334,7 +346,7 @@ struct Means {
 }
 
 /// Does what a plan says.
-async fn carry_out(means: &Means, job: &Value, attempts: Vec<u32>, plan: Plan) -> Done {
+async fn carry_out(means: &Means, job: &Value, attempts: Vec<Attempt>, plan: Plan) -> Done {
     let api = &means.api;
     let (name, namespace) = (metadata(job, "name"), metadata(job, "namespace"));
     let mut done = Done {
@@ -347,8 +359,8 @@ async fn carry_out(means: &Means, job: &Value, attempts: Vec<u32>, plan: Plan) -
     for (attempt, outcome) in futures::future::join_all(created).await {
         match outcome {
             Created::Done => {}
-            Created::Taken => done.taken.push(attempt),
-            Created::Refused => done.refused.push(attempt),
+            Created::Taken => done.taken.push(attempt.number),
+            Created::Refused => done.refused.push(attempt.number),
         }
     }
     for action in plan.actions {
@@ -396,7 +408,7 @@ enum Created {
     Refused,
 }
 
-async fn create(means: &Means, job: &Value, attempt: u32) -> Created {
+async fn create(means: &Means, job: &Value, attempt: Attempt) -> Created {
     let Means { api, node, events } = means;
     let namespace = metadata(job, "namespace");
     let pod = pod::pod(job, node, attempt);
@@ -411,7 +423,7 @@ async fn create(means: &Means, job: &Value, attempt: u32) -> Created {
             let existing = api.get(&PODS, namespace, &name);
             let ours = existing.is_some_and(|pod| {
                 view::owner(&pod) == Some(metadata(job, "uid"))
-                    && PodView::read(&pod).attempt == attempt
+                    && PodView::read(&pod).attempt == attempt.number
             });
             if ours { Created::Done } else { Created::Taken }
         }

@@ -1,5 +1,7 @@
 //! What a Job needs next. Pure: looks at the Job and its pods, changes nothing, reads no clock.
 
+mod indexed;
+
 use std::time::Duration;
 
 use diwan_embedded::event::Event;
@@ -21,8 +23,8 @@ pub(super) struct Situation<'a> {
     pub(super) job: &'a Value,
     /// Its pods.
     pub(super) pods: Vec<&'a PodView>,
-    /// Pods that are being created and are not among them.
-    pub(super) creating: usize,
+    /// Pods that are being created and are not among them, with their indexes.
+    pub(super) creating: Vec<Option<u32>>,
     /// Now.
     pub(super) now: Timestamp,
 }
@@ -32,6 +34,8 @@ pub(super) struct Situation<'a> {
 pub(super) struct Plan {
     /// How many pods to create.
     pub(super) create: usize,
+    /// Which parts of the work of an indexed Job they get.
+    pub(super) indexes: Vec<u32>,
     /// What else to do.
     pub(super) actions: Vec<Action>,
     /// The status, when it differs from the one the Job has.
@@ -119,12 +123,15 @@ impl Situation<'_> {
             |of: &dyn Fn(&PodView) -> bool| self.pods.iter().filter(|pod| of(pod)).count() as u64;
         // Pods that were removed after they were counted stay counted.
         let counted = |field: &str| self.job["status"][field].as_u64().unwrap_or(0);
-        let succeeded = count(&|pod| pod.phase == Phase::Succeeded);
+        let succeeded = match self.done() {
+            Some(done) => done.len(),
+            None => count(&|pod| pod.phase == Phase::Succeeded).max(counted("succeeded")),
+        };
         Counts {
-            active: (self.active().count() + self.creating) as u64,
+            active: (self.active().count() + self.creating.len()) as u64,
             ready: self.active().filter(|pod| pod.ready).count() as u64,
             terminating: count(&|pod| pod.phase == Phase::Active && pod.deleting),
-            succeeded: succeeded.max(counted("succeeded")),
+            succeeded,
             failed: (self.failures().count() as u64).max(counted("failed")),
         }
     }
@@ -141,8 +148,8 @@ impl Situation<'_> {
         if let Some(earlier) = self.earlier_verdict() {
             return Some(earlier);
         }
-        if self.job["spec"]["completionMode"] == "Indexed" {
-            let message = "completionMode Indexed is not supported on this machine";
+        if self.number("backoffLimitPerIndex").is_some() {
+            let message = "backoffLimitPerIndex is not supported on this machine";
             return Some(Verdict::failed("NotSupported", message));
         }
         if let Some(message) = self.failures().find_map(|pod| pod.start_error.as_deref()) {
@@ -319,17 +326,22 @@ impl Situation<'_> {
         } else {
             Duration::ZERO
         };
-        let create = if wait.is_zero() && !is_deleting(self.job) {
+        let mut create = if wait.is_zero() && !is_deleting(self.job) {
             lacking
         } else {
             0
         };
+        let indexes = self.open_indexes(create);
+        if self.is_indexed() {
+            create = indexes.len() as u64;
+        }
         let seen = Counts {
             active: counts.active + create,
             ..counts
         };
         let mut plan = self.write(seen, started, &conditions, actions);
         plan.create = create as usize;
+        plan.indexes = indexes;
         plan.wake_after = [Some(wait), self.deadline()]
             .into_iter()
             .flatten()
@@ -368,7 +380,8 @@ impl Situation<'_> {
         actions: Vec<Action>,
     ) -> Plan {
         let old = &self.job["status"];
-        let new = status::status(old, counts, started, conditions, self.now);
+        let done = self.done();
+        let new = status::status(old, counts, done.as_ref(), started, conditions, self.now);
         Plan {
             actions,
             status: (new != *old).then_some(new),

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::view::ANNOTATION_ATTEMPT;
+use super::view::{ANNOTATION_ATTEMPT, COMPLETION_INDEX};
 use crate::object::metadata;
 
 /// Letters of names: no vowels, so no words.
@@ -11,8 +11,20 @@ const SUFFIX_LENGTH: usize = 5;
 /// A longer name of a Job is cut so that a pod's name fits a label.
 const PREFIX_MAX: usize = 63 - 1 - SUFFIX_LENGTH;
 
+/// The variable in which a pod of an indexed Job finds its index.
+const INDEX_VARIABLE: &str = "JOB_COMPLETION_INDEX";
+
+/// One pod that a Job is to have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Attempt {
+    /// Its number: no two pods of a Job have the same.
+    pub(super) number: u32,
+    /// Which part of the work of an indexed Job is its.
+    pub(super) index: Option<u32>,
+}
+
 /// Returns the pod of an attempt. The same attempt has the same name.
-pub(super) fn pod(job: &Value, node: &str, attempt: u32) -> Value {
+pub(super) fn pod(job: &Value, node: &str, attempt: Attempt) -> Value {
     let template = &job["spec"]["template"];
     let (name, uid) = (metadata(job, "name"), metadata(job, "uid"));
     let mut labels = map(&template["metadata"]["labels"]);
@@ -21,16 +33,27 @@ pub(super) fn pod(job: &Value, node: &str, attempt: u32) -> Value {
         labels.insert(format!("{prefix}job-name"), json!(name));
     }
     let mut annotations = map(&template["metadata"]["annotations"]);
-    annotations.insert(ANNOTATION_ATTEMPT.to_owned(), json!(attempt.to_string()));
+    annotations.insert(
+        ANNOTATION_ATTEMPT.to_owned(),
+        json!(attempt.number.to_string()),
+    );
     let mut spec = map(&template["spec"]);
+    let mut prefix = prefix(name, 0).to_owned();
+    if let Some(index) = attempt.index {
+        let text = index.to_string();
+        prefix = format!("{}-{text}", self::prefix(name, text.len() + 1));
+        labels.insert(COMPLETION_INDEX.to_owned(), json!(text));
+        annotations.insert(COMPLETION_INDEX.to_owned(), json!(text));
+        tell_index(&mut spec, &prefix);
+    }
     // There is one node, and a pod that has it is asked to end before it is removed.
     spec.entry("nodeName").or_insert_with(|| json!(node));
     json!({
         "apiVersion": "v1",
         "kind": "Pod",
         "metadata": {
-            "name": format!("{}-{}", prefix(name), suffix(uid, attempt)),
-            "generateName": format!("{}-", prefix(name)),
+            "name": format!("{prefix}-{}", suffix(uid, attempt.number)),
+            "generateName": format!("{prefix}-"),
             "namespace": metadata(job, "namespace"),
             "labels": labels,
             "annotations": annotations,
@@ -47,8 +70,34 @@ fn map(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap_or_default()
 }
 
-fn prefix(name: &str) -> &str {
-    name.get(..PREFIX_MAX).unwrap_or(name)
+/// The start of a pod's name, which leaves room for some letters more.
+fn prefix(name: &str, room: usize) -> &str {
+    name.get(..PREFIX_MAX - room).unwrap_or(name)
+}
+
+/// Makes a pod's index known to its programs, and gives it a name among the others.
+fn tell_index(spec: &mut Map<String, Value>, host: &str) {
+    spec.insert("hostname".to_owned(), json!(host));
+    let path = format!("metadata.labels['{COMPLETION_INDEX}']");
+    let variable = json!({
+        "name": INDEX_VARIABLE, "valueFrom": { "fieldRef": { "fieldPath": path } },
+    });
+    for list in ["initContainers", "containers"] {
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            let Some(fields) = container.as_object_mut() else {
+                continue;
+            };
+            let variables = fields.entry("env").or_insert_with(|| json!([]));
+            if let Some(variables) = variables.as_array_mut()
+                && !variables
+                    .iter()
+                    .any(|known| known["name"] == INDEX_VARIABLE)
+            {
+                variables.push(variable.clone());
+            }
+        }
+    }
 }
 
 /// Five letters from the Job and the attempt: FNV-1a, which is the same in every build.
@@ -91,7 +140,11 @@ mod tests {
                 "spec": { "containers": [{ "name": "x" }] },
             }},
         });
-        let pod = pod(&job, "node", 2);
+        let attempt = Attempt {
+            number: 2,
+            index: None,
+        };
+        let pod = pod(&job, "node", attempt);
         assert!(metadata(&pod, "name").len() <= 63);
         assert_eq!(pod["metadata"]["labels"]["a"], "b");
         assert_eq!(
@@ -108,5 +161,23 @@ mod tests {
         );
         assert_eq!(pod["spec"]["containers"][0]["name"], "x");
         assert_eq!(pod["spec"]["nodeName"], "node");
+    }
+    #[test]
+    fn a_pod_of_an_indexed_job_knows_its_part() {
+        let job = json!({
+            "metadata": { "name": "j".repeat(80), "namespace": "n", "uid": "u" },
+            "spec": { "template": { "spec": { "containers": [{ "name": "x" }] } } },
+        });
+        let attempt = Attempt {
+            number: 2,
+            index: Some(12),
+        };
+        let pod = pod(&job, "node", attempt);
+        let name = metadata(&pod, "name");
+        assert!(name.len() <= 63 && name.contains("-12-"), "{name}");
+        assert_eq!(pod["metadata"]["labels"][COMPLETION_INDEX], "12");
+        assert_eq!(pod["metadata"]["annotations"][COMPLETION_INDEX], "12");
+        let variable = &pod["spec"]["containers"][0]["env"][0];
+        assert_eq!(variable["name"], "JOB_COMPLETION_INDEX");
     }
 }

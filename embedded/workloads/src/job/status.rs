@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::index::Indexes;
 use crate::object::time;
 
 /// A condition that a Job has got.
@@ -52,10 +53,12 @@ pub(super) struct Counts {
     pub(super) failed: u64,
 }
 
-/// Returns a status with these counts and conditions, and everything else as it was.
+/// Returns a status with these counts and conditions, and everything else as it was. Of an indexed
+/// Job it says which parts are done.
 pub(super) fn status(
     old: &Value,
     counts: Counts,
+    done: Option<&Indexes>,
     started: Option<Timestamp>,
     conditions: &[Condition],
     now: Timestamp,
@@ -65,6 +68,10 @@ pub(super) fn status(
     count(&mut status, "active", counts.active);
     count(&mut status, "succeeded", counts.succeeded);
     count(&mut status, "failed", counts.failed);
+    match done.filter(|done| !done.is_empty()) {
+        Some(done) => status.insert("completedIndexes".into(), json!(done.to_string())),
+        None => status.remove("completedIndexes"),
+    };
     status.insert("ready".into(), json!(counts.ready));
     status.insert("terminating".into(), json!(counts.terminating));
     status.insert("uncountedTerminatedPods".into(), json!({}));

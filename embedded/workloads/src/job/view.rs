@@ -7,6 +7,8 @@ use crate::object::{is_deleting, metadata};
 
 /// On pods of Jobs: the number of the attempt.
 pub(super) const ANNOTATION_ATTEMPT: &str = "diwan.dev/attempt";
+/// On pods of indexed Jobs, as an annotation and as a label: which part of the work is theirs.
+pub(super) const COMPLETION_INDEX: &str = "batch.kubernetes.io/job-completion-index";
 
 /// How far a pod is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub(super) struct PodView {
     pub(super) name: String,
     /// The number of the attempt.
     pub(super) attempt: u32,
+    /// Which part of the work of an indexed Job is its.
+    pub(super) index: Option<u32>,
     /// How far it is.
     pub(super) phase: Phase,
     /// All its containers run.
@@ -74,10 +78,14 @@ impl PodView {
             .map(|c| &c["state"]["terminated"])
             .find(|state| state["reason"] == "StartError")
             .map(|state| state["message"].as_str().unwrap_or_default().to_owned());
-        let attempt = pod["metadata"]["annotations"][ANNOTATION_ATTEMPT].as_str();
+        let annotation = |name: &str| {
+            let text = pod["metadata"]["annotations"][name].as_str()?;
+            text.parse().ok()
+        };
         Self {
             name: metadata(pod, "name").to_owned(),
-            attempt: attempt.and_then(|a| a.parse().ok()).unwrap_or(0),
+            attempt: annotation(ANNOTATION_ATTEMPT).unwrap_or(0),
+            index: annotation(COMPLETION_INDEX),
             phase,
             ready: condition("Ready"),
             deleting: is_deleting(pod),

@@ -32,6 +32,7 @@ fn pods(text: &str) -> Vec<PodView> {
     let pod = |(index, kind): (usize, char)| PodView {
         name: format!("p{index}"),
         attempt: index as u32,
+        index: None,
         phase: match kind {
             's' => Phase::Succeeded,
             'f' | 'x' | 'e' => Phase::Failed,
@@ -52,8 +53,25 @@ fn plan_at(job: &Value, text: &str, creating: usize, second: i64) -> Plan {
     plan(&Situation {
         job,
         pods: pods.iter().collect(),
-        creating,
+        creating: vec![None; creating],
         now: at(second),
+    })
+}
+
+/// The plan of an indexed Job of four parts, two at a time; each pod comes with its index.
+fn indexed(status: Value, text: &str, indexes: &[u32], creating: &[u32]) -> Plan {
+    let spec = json!({ "completionMode": "Indexed", "completions": 4, "parallelism": 2 });
+    let mut job = job(spec);
+    job["status"] = status;
+    let mut pods = pods(text);
+    for (pod, index) in pods.iter_mut().zip(indexes) {
+        pod.index = Some(*index);
+    }
+    plan(&Situation {
+        job: &job,
+        pods: pods.iter().collect(),
+        creating: creating.iter().copied().map(Some).collect(),
+        now: at(100),
     })
 }
 
@@ -270,13 +288,22 @@ fn counts_survive_the_removal_of_pods() {
 }
 
 #[test]
-fn indexed_jobs_are_refused() {
-    check(
-        json!({ "completionMode": "Indexed" }),
-        "",
-        0,
-        "FailureTarget:NotSupported Failed:NotSupported",
-    );
+fn each_part_of_an_indexed_job_is_done_once() {
+    assert_eq!(indexed(json!({}), "", &[], &[]).indexes, [0, 1]);
+    assert_eq!(indexed(json!({}), "a", &[0], &[1]).indexes, [0; 0]);
+    assert_eq!(indexed(json!({}), "sa", &[1, 0], &[]).indexes, [2]);
+    // Who failed is tried again; who succeeded and is gone stays counted.
+    let counted = || json!({ "completedIndexes": "0,2" });
+    let plan = indexed(counted(), "f", &[1], &[]);
+    assert_eq!(plan.indexes, [1, 3]);
+    let plan = indexed(counted(), "sa", &[1, 3], &[]);
+    let status = plan.status.unwrap();
+    assert_eq!(status["completedIndexes"], "0-2");
+    assert_eq!(status["succeeded"], 3);
+    let last = indexed(counted(), "ss", &[1, 3], &[]);
+    let status = last.status.unwrap();
+    assert_eq!(status["completedIndexes"], "0-3");
+    assert!(status::has(&json!({ "status": status }), "Complete"));
 }
 
 proptest! {
