@@ -122,7 +122,7 @@ fn ready<'a>(
     (kind, message): (Kind, PathBuf),
 ) -> Result<Ready<'a>, Refusal> {
     let broken = |text: String| Err(Refusal::Broken(text));
-    if container.command.as_ref().is_none_or(Vec::is_empty) {
+    if !names_program(container) {
         return broken(
             "no command: images are not run here, so name the program in `command`".into(),
         );
@@ -150,6 +150,15 @@ fn ready<'a>(
             None => None,
         },
     })
+}
+
+/// Whether a container says what to run. Without a command its arguments name the program, as they do
+/// for an image that brings none of its own; a flag is no program.
+fn names_program(container: &Container) -> bool {
+    let words = [&container.command, &container.args];
+    let first = words.into_iter().flatten().flatten().next();
+    let has_command = container.command.as_ref().is_some_and(|c| !c.is_empty());
+    first.is_some_and(|word| has_command || !word.starts_with('-'))
 }
 
 /// Makes the empty file that a container finds for its last words, whoever its user is.
@@ -213,5 +222,30 @@ pub(crate) fn files(pod: &Pod, settings: &Settings) -> PodFiles {
     });
     PodFiles {
         containers: containers.collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Container;
+
+    use super::names_program;
+
+    #[test]
+    fn arguments_name_the_program_where_no_command_does() {
+        let words = |words: &[&str]| Some(words.iter().map(|&word| word.to_owned()).collect());
+        let check = |command: &[&str], args: &[&str], expected: bool| {
+            let container = Container {
+                command: words(command),
+                args: words(args),
+                ..Container::default()
+            };
+            assert_eq!(names_program(&container), expected, "{command:?} {args:?}");
+        };
+        check(&["sleep"], &["-1"], true);
+        check(&["-weird"], &[], true);
+        check(&[], &["sleep", "1"], true);
+        check(&[], &["--batch-size=64"], false);
+        check(&[], &[], false);
     }
 }

@@ -183,6 +183,7 @@ impl Observed<'_> {
         };
         let initialized = self.initialized();
         let mut rows = vec![
+            ("PodReadyToStartContainers", !self.over(), None),
             (
                 "Initialized",
                 initialized,
@@ -566,7 +567,8 @@ mod tests {
 
     fn conditions(status: &Value) -> String {
         let on = status["conditions"].as_array().unwrap().iter();
-        let on = on.filter(|c| c["status"] == "True" && c["type"] != "PodScheduled");
+        let always = ["PodReadyToStartContainers", "PodScheduled"];
+        let on = on.filter(|c| c["status"] == "True" && !always.iter().any(|t| c["type"] == *t));
         let names: Vec<&str> = on.map(|c| c["type"].as_str().unwrap()).collect();
         names.join(" ")
     }
@@ -580,7 +582,7 @@ mod tests {
         let status = sidecar(&both, &[], true);
         assert_eq!(conditions(&status), "Initialized");
         assert_eq!(
-            status["conditions"][1]["message"],
+            status["conditions"][2]["message"],
             "containers with unready status: [a]"
         );
         let all = "Initialized Ready ContainersReady";
