@@ -28,6 +28,8 @@ pub enum FieldErrorKind {
     NotSupported,
     /// A field may not be given here.
     Forbidden,
+    /// A value names what is not there.
+    NotFound,
 }
 
 impl FieldErrorKind {
@@ -39,6 +41,7 @@ impl FieldErrorKind {
             Self::Duplicate => "FieldValueDuplicate",
             Self::NotSupported => "FieldValueNotSupported",
             Self::Forbidden => "FieldValueForbidden",
+            Self::NotFound => "FieldValueNotFound",
         }
     }
 
@@ -49,6 +52,7 @@ impl FieldErrorKind {
             Self::Duplicate => "Duplicate value",
             Self::NotSupported => "Unsupported value",
             Self::Forbidden => "Forbidden",
+            Self::NotFound => "Not found",
         }
     }
 }
@@ -83,6 +87,10 @@ impl FieldError {
     /// A field that may not be given here.
     pub fn forbidden(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self::new(FieldErrorKind::Forbidden, field, None, detail)
+    }
+    /// A value that names what is not there.
+    pub fn not_found(field: impl Into<String>, value: impl Display) -> Self {
+        Self::new(FieldErrorKind::NotFound, field, Some(value.to_string()), "")
     }
     /// A value that is not one of `supported`.
     pub fn not_supported(

@@ -7,6 +7,7 @@ mod label_selector;
 mod meta;
 mod pod;
 mod rbac;
+mod secret;
 mod service;
 mod storage;
 mod workload;
@@ -100,7 +101,10 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         "PersistentVolume" => storage::volume(&object["spec"], &mut errors),
         "StorageClass" => storage::class(object, &mut errors),
         "ConfigMap" => data_keys(object, &["data", "binaryData"], &mut errors),
-        "Secret" => data_keys(object, &["data"], &mut errors),
+        "Secret" => {
+            data_keys(object, &["data"], &mut errors);
+            secret::check(object, &mut errors);
+        }
         "Lease" => lease(&object["spec"], &mut errors),
         "Event" if resource.group.is_empty() => event(object, &mut errors),
         _ => {}

@@ -66,6 +66,7 @@ fn check_container<'a>(
     if container["image"].as_str().is_none_or(str::is_empty) {
         errors.push(FieldError::required(format!("{path}.image"), ""));
     }
+    ports(container, path, errors);
     for (i, variable) in container["env"]
         .as_array()
         .into_iter()
@@ -98,7 +99,7 @@ fn check_container<'a>(
             ));
         } else if !volumes.contains(volume) {
             let field = format!("{path}.volumeMounts[{i}].name");
-            errors.push(not_found(field, volume));
+            errors.push(FieldError::not_found(field, volume));
         }
         if mount["mountPath"].as_str().is_none_or(str::is_empty) {
             errors.push(FieldError::required(
@@ -125,6 +126,21 @@ fn volumes<'a>(spec: &'a Value, field: &str, errors: &mut Vec<FieldError>) -> Ha
     names
 }
 
-fn not_found(field: String, name: &str) -> FieldError {
-    FieldError::invalid(field, name, "Not found")
+fn ports(container: &Value, path: &str, errors: &mut Vec<FieldError>) {
+    let ports = container["ports"].as_array().into_iter().flatten();
+    for (i, port) in ports.enumerate() {
+        let mut check = |name: &str, required: bool| {
+            let field = format!("{path}.ports[{i}].{name}");
+            match port[name].as_i64().unwrap_or(0) {
+                0 if required => errors.push(FieldError::required(field, "")),
+                0 | 1..=65535 => {}
+                number => {
+                    let detail = "must be between 1 and 65535, inclusive";
+                    errors.push(FieldError::invalid(field, number, detail));
+                }
+            }
+        };
+        check("containerPort", true);
+        check("hostPort", false);
+    }
 }
