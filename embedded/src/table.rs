@@ -47,6 +47,15 @@ impl Include {
             _ => Self::Metadata,
         }
     }
+
+    fn row(self, object: &Value, cells: &[Value]) -> Value {
+        let object = match self {
+            Self::None => Value::Null,
+            Self::Metadata => partial(object),
+            Self::Object => object.clone(),
+        };
+        json!({ "cells": cells, "object": object })
+    }
 }
 
 /// One column.
@@ -94,16 +103,19 @@ pub(crate) fn of(
                 Some(printed) => custom_cells(printed, object, now),
                 None => cells::of(resource, object, now),
             };
-            let mut row = json!({ "cells": cells });
-            match include {
-                Include::None => row["object"] = Value::Null,
-                Include::Metadata => row["object"] = partial(object),
-                Include::Object => row["object"] = (*object).clone(),
-            }
-            row
+            include.row(object, &cells)
         })
         .collect();
     Table { columns, rows }
+}
+
+/// The table of how many replicas an object wants and has.
+pub(crate) fn of_scale(scale: &Value, include: Include) -> Table {
+    let cells = cells::of_scale(scale, Timestamp::now());
+    Table {
+        columns: cells::SCALE.map(|name| column(name, 0)).into(),
+        rows: vec![include.row(scale, &cells)],
+    }
 }
 
 impl Table {

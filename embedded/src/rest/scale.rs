@@ -13,6 +13,7 @@ use crate::{
     resource::{Kinds, Resource},
     status::{Cause, Status},
     store::Object,
+    table,
 };
 
 /// Where the numbers of a kind are, as paths of fields such as `.spec.replicas`.
@@ -91,7 +92,13 @@ fn write(call: &Call<'_>, object: &Object) -> Result<Response<Body>, Status> {
     match call.form()? {
         accept::Form::Yaml => reply::yaml(200, &scale),
         accept::Form::Metadata => Ok(reply::json(200, &read::partial(&scale))),
-        _ => Ok(reply::json(200, &scale)),
+        accept::Form::Table => {
+            let include = table::Include::parse(call.query.get("includeObject"));
+            let metadata = json!({ "resourceVersion": object.version.to_string() });
+            let table = table::of_scale(&scale, include).to_value(metadata, true);
+            Ok(reply::json(200, &table))
+        }
+        accept::Form::Json => Ok(reply::json(200, &scale)),
     }
 }
 

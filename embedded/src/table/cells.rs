@@ -1,5 +1,6 @@
 //! Columns and cells of built-in kinds.
 
+mod access;
 mod columns;
 mod service;
 mod storage;
@@ -50,7 +51,6 @@ fn names(resource: &Resource) -> &'static [&'static str] {
         ],
         "ConfigMap" => &["Name", "Data", "Age"],
         "Secret" => &["Name", "Type", "Data", "Age"],
-        "ServiceAccount" => &["Name", "Secrets", "Age"],
         "Service" => &[
             "Name",
             "Type",
@@ -61,9 +61,25 @@ fn names(resource: &Resource) -> &'static [&'static str] {
             "*Selector",
         ],
         "Lease" => &["Name", "Holder", "Age"],
-        "CustomResourceDefinition" => &["Name", "Created At"],
+        "CustomResourceDefinition" | "ClusterRole" | "LimitRange" | "Role" => {
+            &["Name", "Created At"]
+        }
         _ => columns::names(resource.kind),
     }
+}
+
+/// The columns of a scale.
+pub(super) const SCALE: [&str; 4] = ["Name", "Desired", "Available", "Age"];
+
+/// The cells of a scale.
+pub(super) fn of_scale(scale: &Value, now: Timestamp) -> Vec<Value> {
+    let age = age::since(scale["metadata"]["creationTimestamp"].as_str(), now);
+    vec![
+        json!(metadata::name(scale)),
+        scale["spec"]["replicas"].clone(),
+        scale["status"]["replicas"].clone(),
+        json!(age),
+    ]
 }
 
 /// The columns of a kind.
@@ -101,7 +117,6 @@ pub(super) fn of(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Val
                 json!(age),
             ]
         }
-        "ServiceAccount" => vec![json!(name), json!(count(&object["secrets"])), json!(age)],
         "Service" => service::service(spec, name, &age),
         "Endpoints" => service::endpoints(object, name, &age),
         "EndpointSlice" => service::slice(object, name, &age),
@@ -118,9 +133,12 @@ pub(super) fn of(resource: &Resource, object: &Value, now: Timestamp) -> Vec<Val
             json!(text(&spec["holderIdentity"])),
             json!(age),
         ],
-        "CustomResourceDefinition" => {
+        "CustomResourceDefinition" | "ClusterRole" | "LimitRange" | "Role" => {
             vec![json!(name), object["metadata"]["creationTimestamp"].clone()]
         }
+        "ClusterRoleBinding" | "RoleBinding" => access::binding(object, name, &age),
+        "PriorityClass" => access::priority_class(object, name, &age),
+        "ResourceQuota" => access::quota(object, name, &age),
         _ => vec![json!(name), json!(age)],
     }
 }

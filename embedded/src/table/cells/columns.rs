@@ -1,4 +1,4 @@
-//! Columns of workload, service and storage kinds.
+//! Columns of workload, service, storage and access kinds.
 
 /// Names of columns; those after a `*` are shown with `-o wide` only.
 pub(super) fn names(kind: &str) -> &'static [&'static str] {
@@ -71,6 +71,16 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "AllowVolumeExpansion",
             "Age",
         ],
+        "ClusterRoleBinding" | "RoleBinding" => &[
+            "Name",
+            "Role",
+            "Age",
+            "*Users",
+            "*Groups",
+            "*ServiceAccounts",
+        ],
+        "PriorityClass" => &["Name", "Value", "Global-Default", "Age", "PreemptionPolicy"],
+        "ResourceQuota" => &["Name", "Request", "Limit", "Age"],
         _ => &["Name", "Age"],
     }
 }
