@@ -7,6 +7,7 @@ mod branch;
 mod builtin;
 mod format;
 mod lists;
+mod misfit;
 mod mistyped;
 mod path;
 pub(crate) mod place;

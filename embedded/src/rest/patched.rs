@@ -7,6 +7,7 @@ use crate::{
     metadata,
     patch::Patch,
     resource::Resource,
+    schema::Schema,
     status::{Cause, Status},
 };
 
@@ -50,6 +51,22 @@ pub(super) fn check_place(call: &Call<'_>, object: &Value) -> Result<(), Status>
         )));
     }
     body::check_place(call, object)
+}
+
+/// Checks that the fields of an object can hold what a strategic merge patch put into them.
+pub(super) fn check_fit(
+    patch: &Patch,
+    schema: &Schema,
+    old: &Value,
+    new: &Value,
+) -> Result<(), Status> {
+    if !matches!(patch, Patch::Strategic(_)) {
+        return Ok(());
+    }
+    match schema.misfit(new, old) {
+        Some(why) => Err(invalid(&patch.shown(new), &why)),
+        None => Ok(()),
+    }
 }
 
 /// Why a patched object can't be read, from why it could not be if it had been sent whole.

@@ -159,6 +159,9 @@ impl Change for Patch {
     fn make(&self, call: &Call<'_>, current: &Value) -> Result<(Value, Vec<String>), Status> {
         let schema = call.api.kinds().schema(call.target.resource);
         let mut new = self.apply(current, schema.as_ref())?;
+        if let Some(schema) = &schema {
+            patched::check_fit(self, schema, current, &new)?;
+        }
         patched::check(call, self, current, &new)?;
         let shown = self.shown(&new);
         let warnings = field_validation::check(call, &mut new, Some(current))
@@ -262,10 +265,14 @@ fn check_apply(call: &Call<'_>, wanted: &Value) -> Result<(), Status> {
     if !wanted["metadata"]["managedFields"].is_null() {
         return Err(Status::bad_request("metadata.managedFields must be nil"));
     }
-    patched::check_place(call, wanted)?;
     let (name, uid) = (call.target.name(), metadata::uid(wanted));
     let known = call.api.object(resource, call.target.namespace(), name);
-    if known.is_none() && call.target.subresource.is_none() && !uid.is_empty() {
+    if known.is_some() || call.target.subresource.is_some() {
+        // The object that is there has its name.
+        return body::check_place(call, wanted);
+    }
+    patched::check_place(call, wanted)?;
+    if !uid.is_empty() {
         let why = format!(
             "uid mismatch: the provided object specified uid {uid}, and no existing object was \
              found"

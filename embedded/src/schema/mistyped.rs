@@ -115,7 +115,7 @@ fn given(node: &Value, value: &Value) -> String {
 }
 
 /// What is wrong with a text that stands for something else.
-fn malformed(reference: &Value, node: &Value, text: &str) -> Option<String> {
+pub(super) fn malformed(reference: &Value, node: &Value, text: &str) -> Option<String> {
     if node["format"] == "byte" {
         BASE64_STANDARD.decode(text).err()?;
         let plain = |b: u8| b.is_ascii_alphanumeric() || b"+/=".contains(&b);

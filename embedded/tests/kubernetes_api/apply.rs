@@ -217,6 +217,28 @@ async fn an_apply_says_what_it_is_about() {
 }
 
 #[tokio::test]
+async fn an_apply_to_what_is_there_needs_no_name() {
+    let world = world();
+    let nameless = |data: Value| {
+        let mut wanted = map(data);
+        json_patch::merge(&mut wanted, &json!({ "metadata": null }));
+        wanted
+    };
+    let path = format!("{MAPS}/a?fieldManager=m");
+    let refused = world
+        .ask_as("PATCH", &path, APPLY, "", nameless(json!({ "a": "1" })))
+        .await;
+    assert_eq!(refused.code, 400);
+    world.ask("POST", MAPS, map(json!({ "a": "1" }))).await;
+    let applied = world
+        .ask_as("PATCH", &path, APPLY, "", nameless(json!({ "b": "2" })))
+        .await;
+    assert_eq!(applied.code, 200, "{}", applied.body);
+    assert_eq!(applied.body["metadata"]["name"], "a");
+    assert_eq!(applied.body["data"], json!({ "a": "1", "b": "2" }));
+}
+
+#[tokio::test]
 async fn a_status_has_owners_of_its_own() {
     let world = world();
     let trial = json!({

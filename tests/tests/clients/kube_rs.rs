@@ -161,7 +161,6 @@ async fn prepare(client: &Client) {
 }
 
 #[tokio::test]
-#[ignore = "its controller waits in vain for the first object"]
 async fn a_controller_reconciles_what_a_user_does() {
     let server = Server::start();
     let client = client(&server).await;
