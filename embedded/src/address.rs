@@ -43,6 +43,16 @@ pub(crate) fn keep(resource: &Resource, old: &Value, new: &mut Value) {
     }
 }
 
+/// Whether a service is to have another address than it has: the rules refuse that.
+pub(crate) fn is_moved(resource: &Resource, old: &Value, new: &Value) -> bool {
+    let address = |service: &Value| {
+        let text = service["spec"]["clusterIP"].as_str()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    };
+    resource == &SERVICES
+        && matches!((address(old), address(new)), (Some(old), Some(new)) if old != new)
+}
+
 /// Gives a service an address, unless it has one or wants none.
 pub(crate) fn assign(api: &Api, resource: &Resource, object: &mut Value) -> Result<(), Status> {
     if resource != &SERVICES || object["spec"]["type"] == "ExternalName" {

@@ -46,7 +46,13 @@ use crate::{
 /// Who owns the fields that the program writes itself.
 const MANAGER: &str = "diwan";
 /// Namespaces that are there from the start.
-const FIRST_NAMESPACES: [&str; 3] = ["default", "kube-system", "kubeflow"];
+const FIRST_NAMESPACES: [&str; 5] = [
+    "default",
+    "kube-node-lease",
+    "kube-public",
+    "kube-system",
+    "kubeflow",
+];
 
 /// What an API is opened with.
 #[derive(Clone)]

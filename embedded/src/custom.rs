@@ -92,7 +92,11 @@ impl Custom {
 fn blocks(cause: &Cause) -> bool {
     matches!(
         cause.reason,
-        "FieldValueRequired" | "FieldValueTooLong" | "FieldValueTooMany" | "FieldValueTypeInvalid"
+        "FieldValueNotSupported"
+            | "FieldValueRequired"
+            | "FieldValueTooLong"
+            | "FieldValueTooMany"
+            | "FieldValueTypeInvalid"
     )
 }
 

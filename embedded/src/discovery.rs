@@ -21,8 +21,13 @@ const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGrou
 const SCALE: (&str, &str, &str) = ("autoscaling", "v1", "Scale");
 
 /// Answers a request for one of the paths `api`, `apis`, `api/v1`, `apis/GROUP` and
-/// `apis/GROUP/VERSION`.
-pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response<Body>, Status> {
+/// `apis/GROUP/VERSION`. `host` is the address at which the client found this server.
+pub(crate) fn answer(
+    kinds: &Kinds,
+    path: &str,
+    accept: &str,
+    host: &str,
+) -> Result<Response<Body>, Status> {
     let parts: Vec<&str> = path.split('/').collect();
     let aggregated = accept.split(',').any(wants_aggregated);
     match parts.as_slice() {
@@ -32,7 +37,11 @@ pub(crate) fn answer(kinds: &Kinds, path: &str, accept: &str) -> Result<Response
         }
         ["api"] => Ok(reply::json(
             200,
-            &json!({ "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [] }),
+            &json!({
+                "kind": "APIVersions",
+                "versions": ["v1"],
+                "serverAddressByClientCIDRs": [{ "clientCIDR": "0.0.0.0/0", "serverAddress": host }],
+            }),
         )),
         ["apis"] => Ok(reply::json(
             200,

@@ -18,6 +18,17 @@ use crate::{
 };
 
 const OBJECT_META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+/// What the fields are that every object has.
+const API_VERSION: &str = "APIVersion defines the versioned schema of this representation of an \
+    object. Servers should convert recognized schemas to the latest internal value, and may reject \
+    unrecognized values. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources";
+const KIND: &str = "Kind is a string value representing the REST resource this object represents. \
+    Servers may infer this from the endpoint the client submits requests to. Cannot be updated. In \
+    CamelCase. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds";
+const METADATA: &str = "Standard object's metadata. More info: \
+    https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata";
 
 /// Answers with the index (empty path), or with the document of `api/v1` or
 /// `apis/GROUP/VERSION`.
@@ -73,9 +84,14 @@ fn document(kinds: &Kinds, group: &str, version: &str) -> Value {
         }
         if let Some(schema) = components.get_mut(&name) {
             schema["x-kubernetes-group-version-kind"] = json!([gvk(resource)]);
+            // Rust's type has it always; who writes an object of a kind may leave it out.
+            if let Some(required) = schema["required"].as_array_mut() {
+                required.retain(|field| field != "metadata");
+            }
         }
         add_paths(&mut paths, resource, &name);
     }
+    components.values_mut().for_each(describe_references);
     json!({
         "openapi": "3.0.0",
         "info": { "title": "Kubernetes", "version": version_text() },
@@ -109,16 +125,11 @@ fn custom_schema(version: &Value) -> Value {
     }
     identify_embedded(&mut schema);
     name_alternatives(&mut schema);
-    schema["properties"]["apiVersion"] = json!({
-        "type": "string",
-        "description": "The version of the schema of this object, with its group.",
-    });
-    schema["properties"]["kind"] = json!({
-        "type": "string",
-        "description": "The kind of this object.",
-    });
+    let text = |description| json!({ "type": "string", "description": description });
+    schema["properties"]["apiVersion"] = text(API_VERSION);
+    schema["properties"]["kind"] = text(KIND);
     schema["properties"]["metadata"] = json!({
-        "description": "Name, namespace, labels and whatever else every object has.",
+        "description": METADATA,
         "allOf": [{ "$ref": format!("{REFERENCE_PREFIX}{OBJECT_META}") }],
     });
     if let Some(fields) = version["selectableFields"].as_array() {
@@ -141,6 +152,30 @@ fn name_alternatives(node: &mut Value) {
         fields.entry("anyOf").or_insert(either);
     }
     each_child(node, &mut name_alternatives);
+}
+
+/// A reference stands alone; what describes a field stands beside a list that holds the reference.
+fn describe_references(node: &mut Value) {
+    if let Some(fields) = node.as_object_mut()
+        && fields.contains_key("description")
+        && let Some(reference) = fields.remove("$ref")
+    {
+        fields.insert("allOf".to_owned(), json!([{ "$ref": reference }]));
+    }
+    each_child(node, &mut describe_references);
+}
+
+/// The document of old: it describes nothing, so who asks for it finds that nothing is known of what
+/// the newer documents do not describe.
+pub(crate) fn answer_old(accept: &str) -> Option<Response<Body>> {
+    const ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const TYPE: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    /// `swagger: "2.0"`.
+    const NOTHING: &[u8] = b"\x0a\x032.0";
+    let asked = accept
+        .split(',')
+        .any(|range| range.trim().starts_with(ASKED));
+    asked.then(|| reply::response(200, TYPE, Body::from(NOTHING)))
 }
 
 fn add_paths(paths: &mut Map<String, Value>, resource: &Resource, component: &str) {

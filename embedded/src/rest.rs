@@ -33,7 +33,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{Method, Request, Response, header};
+use http::{Method, Request, Response, header, request::Parts};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 pub(crate) use self::read::partial;
@@ -190,9 +190,8 @@ where
                 body,
             };
             let mut response = dispatch(&parts.method, &call).await?;
-            let custom = kinds.custom(call.target.resource);
-            if let Some(warning) = custom.and_then(|custom| custom.deprecation.as_ref()) {
-                reply::warn(&mut response, std::slice::from_ref(warning));
+            if let Some(warning) = kinds.deprecation(call.target.resource) {
+                reply::warn(&mut response, &[warning.to_owned()]);
             }
             Ok(response)
         }
@@ -209,15 +208,24 @@ where
             drop(other);
             Err(Status::method_not_allowed())
         }
-        Route::Discovery(path) => match discovery::answer(&kinds, &path, accept) {
+        Route::Discovery(path) => match discovery::answer(&kinds, &path, accept, host(&parts)) {
             // A group that is not known: what answers elsewhere knows no page for it.
             Err(_) if path.matches('/').count() == 1 && path.starts_with("apis/") => Ok(nowhere()),
             answer => answer,
         },
         Route::OpenApi(path) => openapi::answer(&kinds, &path),
+        Route::OldOpenApi => Ok(openapi::answer_old(accept).unwrap_or_else(nowhere)),
         Route::Version => Ok(reply::json(200, &discovery::version())),
         Route::Health => Ok(reply::text("ok")),
     }
+}
+
+/// The address at which a client found this server; none within the process.
+fn host(parts: &Parts) -> &str {
+    let told = parts.headers.get(header::HOST);
+    let told = told.and_then(|host| host.to_str().ok());
+    let asked = parts.uri.authority().map(http::uri::Authority::as_str);
+    told.or(asked).unwrap_or_default()
 }
 
 /// Sends a request about a kind to its verb.

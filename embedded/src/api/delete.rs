@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Namespaces that clients count on.
-const PERMANENT_NAMESPACES: [&str; 2] = ["default", "kube-system"];
+const PERMANENT_NAMESPACES: [&str; 3] = ["default", "kube-public", "kube-system"];
 
 /// What becomes of the objects that name a deleted one as their owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -233,6 +233,9 @@ impl Api {
         merge(resource, subresource, before, new);
         address::keep(resource, before, new);
         self.default(resource, subresource, new);
+        if address::is_moved(resource, before, new) {
+            return Ok(());
+        }
         address::assign(self, resource, new)
     }
 
@@ -267,16 +270,18 @@ impl Api {
         old: &Value,
         new: &Value,
     ) -> Result<(), Status> {
-        self.check(resource, new, Some(old))?;
+        let checked = self.check(resource, new, Some(old));
         if subresource == Subresource::Status {
-            return Ok(());
+            return checked;
         }
         let mut causes = validate::new_finalizers(old, new);
         causes.extend(immutable::changed(resource, old, new));
-        if causes.is_empty() {
-            return Ok(());
-        }
-        Err(Status::invalid(resource, metadata::name(new), &causes))
+        let name = metadata::name(new);
+        let kept = match causes.as_slice() {
+            [] => Ok(()),
+            causes => Err(Status::invalid(resource, name, causes)),
+        };
+        Status::both(resource, name, checked, kept)
     }
 }
 

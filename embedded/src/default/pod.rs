@@ -11,6 +11,10 @@ pub(super) fn apply(pod: &mut Value) {
     };
     if let Some(spec) = child(fields, "spec") {
         specification(spec);
+        // Of a pod alone: a template stays as it was written.
+        for list in ["initContainers", "containers"] {
+            each(spec, list).for_each(request_limits);
+        }
         set(spec, "enableServiceLinks", json!(true));
         let quality = quality_of_service(spec);
         if let Some(status) = child(fields, "status") {
@@ -74,6 +78,11 @@ fn container(container: &mut Map<String, Value>) {
             set(reference, "apiVersion", json!("v1"));
         }
     }
+    child(container, "resources");
+}
+
+/// Who names a limit and no request asks for as much.
+fn request_limits(container: &mut Map<String, Value>) {
     if let Some(resources) = child(container, "resources")
         && let Some(limits) = resources.get("limits").and_then(Value::as_object).cloned()
         && !limits.is_empty()

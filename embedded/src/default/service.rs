@@ -39,6 +39,9 @@ pub(super) fn apply(service: &mut Value) {
         }
         for port in each(spec, "ports") {
             set(port, "protocol", json!("TCP"));
+            if port.get("nodePort") == Some(&json!(0)) {
+                port.remove("nodePort");
+            }
             if let Some(number) = port.get("port").cloned() {
                 set(port, "targetPort", number);
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::{ALL, Resource};
+use super::{ALL, ENDPOINTS, Resource};
 use crate::{
     custom::{self, Custom},
     schema::{self, Schema},
@@ -35,6 +35,16 @@ impl Kinds {
             }
         }
         kinds
+    }
+
+    /// What the readers of a deprecated kind are told.
+    pub(crate) fn deprecation(&self, resource: &Resource) -> Option<&str> {
+        if resource == &ENDPOINTS {
+            return Some(
+                "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+            );
+        }
+        self.custom(resource)?.deprecation.as_deref()
     }
 
     /// All kinds, in the order in which discovery lists them.

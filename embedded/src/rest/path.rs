@@ -15,6 +15,8 @@ pub(super) enum Route {
     Discovery(String),
     /// The OpenAPI index (empty) or the document of a group's version.
     OpenApi(String),
+    /// The OpenAPI document of old.
+    OldOpenApi,
     /// What pods and the machine use, below the version of its API.
     Usage(String),
     /// A question about a user.
@@ -65,6 +67,7 @@ pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
     match parts.as_slice() {
         ["version"] => Ok(Route::Version),
         ["healthz" | "livez" | "readyz", ..] => Ok(Route::Health),
+        ["openapi", "v2"] => Ok(Route::OldOpenApi),
         ["openapi", "v3", rest @ ..] => Ok(Route::OpenApi(rest.join("/"))),
         ["api" | "apis"] | ["api", "v1"] | ["apis", _] | ["apis", _, _] => {
             Ok(Route::Discovery(trimmed.to_owned()))
@@ -241,7 +244,6 @@ mod tests {
             "/apis/other.org/v1/things",
             "/foo",
             "/",
-            "/openapi/v2",
         ] {
             assert_eq!(parse(path), Ok(Route::Nowhere), "{path}");
         }
