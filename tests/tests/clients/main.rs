@@ -20,7 +20,6 @@ fn kubectl(script: &str) {
 }
 
 #[test]
-#[ignore = "4 answers are not yet as Kubernetes gives them"]
 fn kubectl_handles_simple_objects() {
     kubectl("objects");
 }
@@ -31,43 +30,36 @@ fn kubectl_applies() {
 }
 
 #[test]
-#[ignore = "19 answers are not yet as Kubernetes gives them"]
 fn kubectl_runs_pods() {
     kubectl("pods");
 }
 
 #[test]
-#[ignore = "9 answers are not yet as Kubernetes gives them"]
 fn kubectl_rolls_workloads_out() {
     kubectl("workloads");
 }
 
 #[test]
-#[ignore = "17 answers are not yet as Kubernetes gives them"]
 fn kubectl_runs_jobs() {
     kubectl("jobs");
 }
 
 #[test]
-#[ignore = "10 answers are not yet as Kubernetes gives them"]
 fn kubectl_exposes_services_and_claims_disks() {
     kubectl("services");
 }
 
 #[test]
-#[ignore = "40 answers are not yet as Kubernetes gives them"]
 fn kubectl_asks_who_may_do_what() {
     kubectl("access");
 }
 
 #[test]
-#[ignore = "4 answers are not yet as Kubernetes gives them"]
 fn kubectl_handles_kinds_of_the_users_own() {
     kubectl("custom");
 }
 
 #[test]
-#[ignore = "11 answers are not yet as Kubernetes gives them"]
 fn kubectl_finds_out_what_there_is() {
     kubectl("discovery");
 }
