@@ -1,6 +1,6 @@
 //! The door of a container engine: pods as containers of a podman that the test starts.
 
-#![allow(clippy::unwrap_used)] // a test may fail on the spot
+#![allow(clippy::unwrap_used, clippy::panic)] // a test may fail on the spot
 
 use std::fs;
 use std::path::Path;
@@ -11,6 +11,8 @@ use diwan_tests::experiment::Experiment;
 use diwan_tests::process::{Ran, run};
 use diwan_tests::up::Up;
 use diwan_tests::{diwan, wait_for};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 /// An experiment whose trials are containers.
@@ -177,7 +179,6 @@ fn a_container_ends_and_logs_as_a_process_does() {
     assert_eq!(log.lines().count(), 20_000);
     assert_eq!(log.lines().last(), Some("line 19999"));
 
-    script(&up, "killed", "kill -9 $$; sleep 100");
     // The first process of a container is not killed by itself; another one is.
     script(&up, "signalled", "sh -c 'kill -9 $$'; exit $?");
     let terminated = ended(&up, "signalled");
@@ -362,6 +363,53 @@ fn containers_go_on_after_kill_9_and_are_found_again() {
         assert_eq!(pod["status"]["containerStatuses"][0]["restartCount"], 0);
         assert_eq!(up.kubectl(&format!("logs {name}")).ok(), "begin\nend\n");
     }
+}
+
+#[test]
+fn a_container_is_started_again_and_does_not_outlive_what_holds_it() {
+    let Some(podman) = Podman::start() else {
+        return;
+    };
+    let up = up(&podman);
+    let text = "echo run; test -e /kept/once && exit 0; touch /kept/once; exit 7";
+    let spec = json!({
+        "restartPolicy": "OnFailure",
+        "volumes": [{ "name": "kept", "emptyDir": {} }],
+        "containers": [{
+            "command": ["sh", "-c", text],
+            "volumeMounts": [{ "name": "kept", "mountPath": "/kept" }],
+        }],
+    });
+    pod(&up, "again", spec);
+    let again = ended(&up, "again");
+    let status = &again["status"]["containerStatuses"][0];
+    assert_eq!(
+        (&again["status"]["phase"], &status["restartCount"]),
+        (&json!("Succeeded"), &json!(1))
+    );
+    assert_eq!(status["lastState"]["terminated"]["exitCode"], 7);
+    assert_eq!(up.kubectl("logs again --previous").ok(), "run\n");
+
+    script(&up, "held", "while true; do sleep 0.1; done");
+    let held = until(&up, "held", "the pod to run", |pod| {
+        pod["status"]["phase"] == "Running"
+    });
+    assert_eq!(podman.containers().len(), 1);
+    let folder = up
+        .data()
+        .join("pods")
+        .join(held["metadata"]["uid"].as_str().unwrap());
+    let record = fs::read_to_string(folder.join("status")).unwrap();
+    let holder = record.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kill(Pid::from_raw(holder), Signal::SIGKILL).unwrap();
+    let held = ended(&up, "held");
+    assert_eq!(
+        state(&held)["terminated"]["reason"],
+        "ContainerStatusUnknown"
+    );
+    wait_for("the container to go", || {
+        podman.containers().is_empty().then_some(())
+    });
 }
 
 #[test]

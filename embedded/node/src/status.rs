@@ -363,7 +363,10 @@ pub(crate) fn waiting(pod: &Pod, previous: &Value, wait: &Wait, now: Timestamp) 
     let waiting = |c: &Container, init: bool| {
         let mut status = observed.container(c, init);
         if c.name == *container || container.is_empty() {
-            status["state"] = json!({ "waiting": { "reason": reason, "message": message } });
+            status["state"] = json!({ "waiting": { "reason": reason } });
+            if !message.is_empty() {
+                status["state"]["waiting"]["message"] = json!(message);
+            }
         }
         status
     };
@@ -391,7 +394,7 @@ pub(crate) enum Wait {
     },
     /// The image of a container cannot be used yet.
     Image {
-        /// The container.
+        /// The container; empty for all.
         container: String,
         /// In one word, as the kubelet has it.
         reason: &'static str,

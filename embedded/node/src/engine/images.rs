@@ -113,7 +113,8 @@ pub(crate) async fn ready(shared: &Shared, engine: &Engine, pod: &Pod) -> Images
 async fn until_there(shared: &Shared, engine: &Engine, pod: &Pod, container: &Container) -> Image {
     let mut backoff = FIRST_BACKOFF;
     loop {
-        let fault = match attempt(shared, engine, pod, container).await {
+        let is_first = backoff == FIRST_BACKOFF;
+        let fault = match attempt(shared, engine, pod, container, is_first).await {
             Ok(image) => return image,
             Err(fault) => fault,
         };
@@ -122,7 +123,7 @@ async fn until_there(shared: &Shared, engine: &Engine, pod: &Pod, container: &Co
             pod,
             Event::warning("Failed", format!("Error: {}", fault.0)),
         );
-        wait(shared, pod, container, fault.clone()).await;
+        publish(shared, pod, &container.name, fault.clone()).await;
         if fault.0 == "ErrImagePull" {
             let text = format!("Back-off pulling image {:?}", name(container));
             tell(shared, pod, Event::normal("BackOff", text.clone()));
@@ -132,7 +133,7 @@ async fn until_there(shared: &Shared, engine: &Engine, pod: &Pod, container: &Co
                 Event::warning("Failed", "Error: ImagePullBackOff"),
             );
             let text = format!("{text}: ErrImagePull: {}", fault.1);
-            wait(shared, pod, container, ("ImagePullBackOff", text)).await;
+            publish(shared, pod, &container.name, ("ImagePullBackOff", text)).await;
         }
         sleep(backoff).await;
         backoff = (backoff * 2).min(LONGEST_BACKOFF);
@@ -145,6 +146,7 @@ async fn attempt(
     engine: &Engine,
     pod: &Pod,
     container: &Container,
+    is_first: bool,
 ) -> Result<Image, Fault> {
     let name = name(container);
     let failed = |error: String| {
@@ -176,6 +178,10 @@ async fn attempt(
                 pod,
                 Event::normal("Pulling", format!("Pulling image {name:?}")),
             );
+            if is_first {
+                let creating = ("ContainerCreating", String::new());
+                publish(shared, pod, "", creating).await;
+            }
             let since = Instant::now();
             let auth = login(&lookup(shared, pod), pod, name);
             engine.pull(name, auth.as_deref()).await.map_err(failed)?;
@@ -207,10 +213,10 @@ fn tell(shared: &Shared, pod: &Pod, event: Event) {
     }
 }
 
-/// Publishes why a container waits.
-async fn wait(shared: &Shared, pod: &Pod, container: &Container, (reason, message): Fault) {
+/// Publishes why a container waits; one without a name stands for all.
+async fn publish(shared: &Shared, pod: &Pod, container: &str, (reason, message): Fault) {
     let wait = Wait::Image {
-        container: container.name.clone(),
+        container: container.to_owned(),
         reason,
         message,
     };
