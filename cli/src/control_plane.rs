@@ -5,6 +5,7 @@ mod admission;
 mod base;
 mod collector;
 mod directory;
+mod engine;
 mod flags;
 mod front;
 mod logs;
@@ -35,7 +36,7 @@ use address::{DEFAULT_DB_MANAGER_PORT, DEFAULT_PORT, DEFAULT_SUGGESTION_PORT, Li
 use base::Base;
 use collector::Collector;
 use directory::Directory;
-use flags::{Runtime, default_data};
+use flags::default_data;
 use front::Front;
 use logs::KeptLogs;
 
@@ -146,7 +147,7 @@ impl ControlPlane {
         listeners: Listeners,
         fresh: Option<tempfile::TempDir>,
     ) -> anyhow::Result<Self> {
-        let Runtime::Process = flags.runtime;
+        let runtime = engine::runtime(flags.runtime, &flags.images)?;
         // Folders of volumes are named to people and to pods: in full.
         std::fs::create_dir_all(data)?;
         let data = &data.canonicalize()?;
@@ -179,7 +180,7 @@ impl ControlPlane {
         let absences = Arc::new(Absences::default());
         let collector = Collector::new(Arc::clone(&store), absences.clone(), Timestamp::now());
         let collector = Arc::new(collector);
-        let options = node_options(flags, data, pods, collector)?;
+        let options = node_options(flags, runtime, data, pods, collector)?;
         let node = Node::start(base.api.clone(), options).await?;
         let shutdown = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -351,6 +352,7 @@ fn account_token(api: &Api, wanted: &AccountToken<'_>) -> Option<String> {
 
 fn node_options(
     flags: &Shared,
+    runtime: diwan_node::Runtime,
     data: &Path,
     pods: PodSurroundings,
     collector: Arc<Collector>,
@@ -373,6 +375,7 @@ fn node_options(
         node_name: NODE_NAME.to_owned(),
         data_dir: data.to_owned(),
         max_pods: flags.max_pods,
+        runtime,
         images: flags.images.clone(),
         service_hosts,
         api_address: (pods.api.ip().to_string(), pods.api.port()),

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::engine;
 use crate::held::{Held, State};
 use crate::launch;
 use crate::lock;
@@ -292,20 +293,37 @@ impl<'a> Holder<'a> {
     fn kill_when_due(&mut self) {
         let now = Instant::now();
         if self.kill_at.is_some_and(|at| at <= now) {
-            tree::signal_all(SIGKILL);
+            if self.plan.engine.is_none() {
+                tree::signal_all(SIGKILL);
+            } else {
+                let running = self.held.iter().filter_map(Held::pid);
+                running.for_each(|pid| self.kill(pid));
+            }
         }
         for held in &self.held {
             if let (Some(pid), Some(at)) = (held.pid(), held.kill_at)
                 && at <= now
             {
-                tree::signal(pid, SIGKILL);
+                self.kill(pid);
             }
+        }
+    }
+
+    /// Kills a container: its processes, or through the process that stands for it.
+    fn kill(&self, pid: i32) {
+        if self.plan.engine.is_some() {
+            sys::kill(pid, engine::KILL);
+        } else {
+            tree::signal(pid, SIGKILL);
         }
     }
 }
 
 /// How many processes of a container's control group the kernel killed for their memory.
 fn killed_for_memory(container: &Container) -> u64 {
+    if let Some(wanted) = &container.wanted {
+        return wanted.killed_for_memory();
+    }
     let events = container
         .cgroup
         .as_ref()

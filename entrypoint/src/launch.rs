@@ -7,6 +7,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::engine;
 use crate::isolate;
 use crate::plan::{Container, Plan};
 use crate::sys::{self, EACCES, ENOENT, ENOEXEC, ENOTDIR, Fork};
@@ -23,10 +24,23 @@ pub(crate) fn launch(plan: &Plan, container: &Container, restart: u32) -> Result
         .open("/dev/null")
         .map_err(|e| e.to_string())?;
     let holder = sys::process_id();
-    fork_program(|| {
+    fork_program(|started| {
         prepare(plan, container, holder, &null, &log)?;
+        if let (Some(socket), Some(wanted)) = (&plan.engine, &container.wanted) {
+            return engine::run(socket, wanted, started);
+        }
         Err(execute(&container.arguments, &container.environment))
     })
+}
+
+/// Tells the holder that a program runs; executing one tells it too.
+pub(crate) struct Started(Option<File>);
+
+impl Started {
+    /// Tells it.
+    pub(crate) fn tell(&mut self) {
+        self.0 = None;
+    }
 }
 
 /// Starts a process that turns itself into a program, and returns its id once the program runs.
@@ -34,13 +48,16 @@ pub(crate) fn launch(plan: &Plan, container: &Container, restart: u32) -> Result
 /// # Errors
 /// The process says why it could not.
 pub(crate) fn fork_program(
-    become_program: impl FnOnce() -> Result<Infallible, String>,
+    become_program: impl FnOnce(&mut Started) -> Result<Infallible, String>,
 ) -> Result<i32, String> {
-    let (mut reports, mut report) = sys::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
+    let (mut reports, report) = sys::pipe().map_err(|e| format!("cannot make a pipe: {e}"))?;
     match sys::fork_process().map_err(|e| format!("cannot start a process: {e}"))? {
         Fork::Child => {
-            let Err(message) = become_program();
-            let _ = report.write_all(message.as_bytes());
+            let mut started = Started(Some(report));
+            let Err(message) = become_program(&mut started);
+            if let Some(mut report) = started.0 {
+                let _ = report.write_all(message.as_bytes());
+            }
             sys::exit_now(127);
         }
         Fork::Parent(pid) => {

@@ -9,14 +9,19 @@
 //! `diwan-entrypoint wrap --folder DIR [--output FILE] -- PROGRAM …` runs a program in a container of
 //! a cluster, for a metrics collector beside it.
 //!
-//! The program opens no socket, talks to nobody and depends on the C library alone; it is linked
-//! statically so that it starts fast and stays small.
+//! The program talks to nobody, but for the engine whose containers a pod's are when the plan says so,
+//! and depends on the C library alone; it is linked statically so that it starts fast and stays small.
 #![cfg_attr(not(test), no_main)]
 
+mod engine;
+mod engine_exec;
 mod exec;
+mod frames;
 mod held;
 mod hold;
+mod http;
 mod isolate;
+mod json;
 mod launch;
 mod lock;
 mod message;

@@ -3,16 +3,20 @@
 //! ```text
 //! diwan-pod-1
 //! isolate none|root|user     restart never|onfailure|always     grace SECONDS     stage DIR
+//! engine SOCKET
 //! container NAME init|main|sidecar   (the words below belong to the container named last)
 //!   log FILE-PREFIX          cwd DIR          user UID GID       group GID …
 //!   arg TEXT …               env NAME=VALUE … mount SOURCE TARGET rw|ro …
 //!   message FILE file|logs   await            held               policy never|onfailure|always
 //!   readonly                 nonewprivileges  capabilities MASK  cgroup DIR
+//!   create FILE NAME SIGNAL
 //! end
 //! ```
 //!
 //! `await`: others go on only when an order says that the container has started. `held`: it is
-//! asked to end only when an order lets it go. `capabilities` are those it keeps.
+//! asked to end only when an order lets it go. `capabilities` are those it keeps. With `engine`,
+//! containers are those of the engine that listens at the socket: `create` names the file with the
+//! body of the request that creates one, its name and the signal that asks it to end.
 //!
 //! Words are bytes: a path or a variable may hold anything but NUL. `end` proves that the plan is
 //! whole.
@@ -21,6 +25,8 @@ use std::ffi::{CString, OsStr};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::engine::Wanted;
 
 /// How a container gets mounts of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +121,8 @@ pub(crate) struct Container {
     pub(crate) capabilities: Option<u64>,
     /// The control group it runs in.
     pub(crate) cgroup: Option<PathBuf>,
+    /// What an engine is to make, where one runs the containers.
+    pub(crate) wanted: Option<Wanted>,
 }
 
 /// What the holder does.
@@ -128,6 +136,8 @@ pub(crate) struct Plan {
     pub(crate) grace: Duration,
     /// An empty folder over which folders are assembled.
     pub(crate) stage: PathBuf,
+    /// The socket of the engine that runs the containers, where one does.
+    pub(crate) engine: Option<PathBuf>,
     /// The containers, init containers first.
     pub(crate) containers: Vec<Container>,
 }
@@ -147,6 +157,7 @@ impl Plan {
             restart: Restart::Never,
             grace: Duration::from_secs(30),
             stage: PathBuf::new(),
+            engine: None,
             containers: Vec::new(),
         };
         loop {
@@ -156,6 +167,7 @@ impl Plan {
                 b"restart" => plan.restart = restart(words.next()?)?,
                 b"grace" => plan.grace = Duration::from_secs(words.number()?),
                 b"stage" => plan.stage = words.path()?,
+                b"engine" => plan.engine = Some(words.path()?),
                 b"container" => {
                     let name = words.text()?;
                     let kind = match words.next()? {
@@ -197,6 +209,13 @@ fn container_word(
         b"nonewprivileges" => container.no_new_privileges = true,
         b"capabilities" => container.capabilities = Some(words.number()?),
         b"cgroup" => container.cgroup = Some(words.path()?),
+        b"create" => {
+            container.wanted = Some(Wanted {
+                file: words.path()?,
+                name: words.text()?,
+                signal: words.text()?,
+            });
+        }
         b"arg" => container.arguments.push(words.c_string()?),
         b"env" => container.environment.push(words.c_string()?),
         b"mount" => container.mounts.push(Mount {

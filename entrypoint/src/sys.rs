@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 pub(crate) const SIGINT: c_int = 2;
+pub(crate) const SIGQUIT: c_int = 3;
 pub(crate) const SIGKILL: c_int = 9;
 pub(crate) const SIGUSR1: c_int = 10;
 /// The last of the signals with fixed meanings; the C library keeps those after it to itself.
@@ -17,6 +18,7 @@ const LAST_SIGNAL: c_int = 31;
 const SIGPIPE: c_int = 13;
 pub(crate) const SIGTERM: c_int = 15;
 pub(crate) const SIGCHLD: c_int = 17;
+pub(crate) const SIGWINCH: c_int = 28;
 
 pub(crate) const ENOENT: i32 = 2;
 pub(crate) const ENOEXEC: i32 = 8;
@@ -52,6 +54,12 @@ const PR_SET_NO_NEW_PRIVS: c_int = 38;
 /// More capabilities than this no kernel has.
 const LAST_CAPABILITY: u32 = 63;
 const TIOCSCTTY: c_ulong = 0x540e;
+const TIOCGWINSZ: c_ulong = 0x5413;
+const TCGETS: c_ulong = 0x5401;
+const TCSETS: c_ulong = 0x5402;
+/// Bits of a terminal's modes: output is changed on its way, eight bits are a character.
+const OPOST: c_uint = 1;
+const CS8: c_uint = 0o60;
 const IN_CREATE: c_uint = 0x100;
 const IN_MOVED_TO: c_uint = 0x80;
 const POLLIN: c_short = 1;
@@ -102,6 +110,18 @@ struct PollEntry {
     fd: c_int,
     events: c_short,
     found: c_short,
+}
+
+/// The modes of a terminal as the kernel lays them out.
+#[repr(C)]
+#[derive(Default)]
+struct TerminalModes {
+    input: c_uint,
+    output: c_uint,
+    control: c_uint,
+    local: c_uint,
+    line: u8,
+    characters: [u8; 19],
 }
 
 #[repr(C)]
@@ -498,8 +518,9 @@ pub(crate) fn waiting_bytes(pipe: Option<&File>) -> usize {
     if done < 0 { 0 } else { count as usize }
 }
 
-/// Waits until one of the files can be read; says which can.
-pub(crate) fn wait_readable(files: &[&File]) -> Vec<bool> {
+/// Waits until one of the files can be read, or for so long; says which can.
+pub(crate) fn wait_readable(files: &[&File], limit: Option<Duration>) -> Vec<bool> {
+    let limit = limit.map_or(FOR_EVER, |limit| limit.as_millis() as c_int);
     let entry = |file: &&File| PollEntry {
         fd: file.as_raw_fd(),
         events: POLLIN,
@@ -507,7 +528,7 @@ pub(crate) fn wait_readable(files: &[&File]) -> Vec<bool> {
     };
     let mut entries: Vec<PollEntry> = files.iter().map(entry).collect();
     // SAFETY: the array has the layout of the C library and its length is passed.
-    unsafe { poll(entries.as_mut_ptr(), entries.len() as c_ulong, FOR_EVER) };
+    unsafe { poll(entries.as_mut_ptr(), entries.len() as c_ulong, limit) };
     entries.iter().map(|entry| entry.found != 0).collect()
 }
 
@@ -557,6 +578,30 @@ pub(crate) fn wait_signal(set: &SignalSet, timeout: Option<Duration>) -> Option<
     // SAFETY: the set and the time outlive the call; details of the signal are not asked for.
     let number = unsafe { sigtimedwait(set, std::ptr::null_mut(), pointer) };
     (number > 0).then_some(number)
+}
+
+/// Makes the terminal of standard input pass everything on as it is.
+pub(crate) fn make_terminal_raw() -> io::Result<()> {
+    let mut modes = TerminalModes::default();
+    // SAFETY: both calls get a structure with the layout of the kernel.
+    unsafe {
+        check(ioctl(0, TCGETS, &raw mut modes))?;
+        modes.input = 0;
+        modes.output &= !OPOST;
+        modes.local = 0;
+        modes.control |= CS8;
+        // Reading returns with the first character.
+        (modes.characters[6], modes.characters[5]) = (1, 0);
+        check(ioctl(0, TCSETS, &raw const modes)).map(drop)
+    }
+}
+
+/// The rows and columns of the terminal of standard input, if it is one.
+pub(crate) fn terminal_size() -> Option<(u16, u16)> {
+    let mut size = [0_u16; 4];
+    // SAFETY: four numbers are written to the array.
+    check(unsafe { ioctl(0, TIOCGWINSZ, size.as_mut_ptr()) }).ok()?;
+    (size[0] > 0 && size[1] > 0).then_some((size[0], size[1]))
 }
 
 /// Gives up root for a user and group with these supplementary groups.

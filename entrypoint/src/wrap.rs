@@ -144,7 +144,7 @@ impl Running {
             files.extend(&self.changes);
             let first_stream = files.len();
             files.extend(self.streams.iter().filter_map(Stream::file));
-            let ready = sys::wait_readable(&files);
+            let ready = sys::wait_readable(&files, None);
             if ready[0]
                 && let Some(ended) = self.take_signals()
             {
@@ -207,7 +207,7 @@ impl Running {
 /// Starts the program; returns its process id once it runs.
 fn spawn(wrap: &Wrap, pipes: Option<&[(File, File); 2]>) -> Result<i32, String> {
     let holder = sys::process_id();
-    launch::fork_program(|| {
+    launch::fork_program(|_| {
         for ((_, writer), number) in pipes.into_iter().flatten().zip([1, 2]) {
             sys::become_stream(writer, number)
                 .map_err(|error| format!("cannot set a stream: {error}"))?;

@@ -8,6 +8,7 @@
 
 pub mod clients;
 pub mod cluster;
+pub mod engine;
 pub mod experiment;
 pub mod forward;
 pub mod installation;

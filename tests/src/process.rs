@@ -60,6 +60,17 @@ pub fn run(command: &mut Command) -> Ran {
 
 /// The command lines of all processes that mention `needle`.
 pub fn processes_with(needle: &str) -> Vec<String> {
+    all_with(needle).into_iter().map(|(_, line)| line).collect()
+}
+
+/// The numbers of all processes whose command lines mention `needle`.
+pub fn pids_with(needle: &str) -> Vec<i32> {
+    let found = all_with(needle).into_iter();
+    found.filter_map(|(pid, _)| pid.parse().ok()).collect()
+}
+
+/// Numbers and command lines of the processes that mention `needle`, but for this one.
+fn all_with(needle: &str) -> Vec<(String, String)> {
     let own = std::process::id().to_string();
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries
@@ -68,9 +79,12 @@ pub fn processes_with(needle: &str) -> Vec<String> {
             let name = name.to_string_lossy();
             name.bytes().all(|b| b.is_ascii_digit()) && *name != own
         })
-        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
-        .map(|line| String::from_utf8_lossy(&line).replace('\0', " "))
-        .filter(|line| line.contains(needle))
+        .filter_map(|entry| {
+            let line = fs::read(entry.path().join("cmdline")).ok()?;
+            let line = String::from_utf8_lossy(&line).replace('\0', " ");
+            let pid = entry.file_name().to_string_lossy().into_owned();
+            line.contains(needle).then_some((pid, line))
+        })
         .collect()
 }
 

@@ -18,6 +18,7 @@ pub struct Up {
     child: Option<Child>,
     folder: tempfile::TempDir,
     arguments: Vec<String>,
+    variables: Vec<(String, String)>,
     pub ui: String,
     pub db_manager: String,
     pub suggestion: String,
@@ -34,6 +35,11 @@ impl Up {
 
     /// Starts with an empty data folder and further flags.
     pub fn with(arguments: &[&str]) -> Self {
+        Self::with_variables(arguments, &[])
+    }
+
+    /// Starts with an empty data folder, further flags and variables.
+    pub fn with_variables(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::Builder::new()
             .prefix("diwan-test-")
             .tempdir()
@@ -45,6 +51,10 @@ impl Up {
             arguments: arguments
                 .iter()
                 .map(|&argument| argument.to_owned())
+                .collect(),
+            variables: variables
+                .iter()
+                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
             ui: String::new(),
             db_manager: String::new(),
@@ -79,6 +89,7 @@ impl Up {
             .args(&self.arguments)
             .env("PATH", path())
             .env("RUST_LOG", "info")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

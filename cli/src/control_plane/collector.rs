@@ -1,6 +1,7 @@
 //! Collects the metrics of the trials on this machine: follows each pod's output or file in
 //! process, from the collector's library into the store.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -56,6 +57,16 @@ impl Collector {
 }
 
 impl PodHook for Collector {
+    fn folders(&self, pod: &Value) -> Vec<(String, PathBuf)> {
+        let Some(plan) = plan_of(pod) else {
+            return Vec::new();
+        };
+        folder_of(&plan)
+            .map(|folder| (plan.primary_container.clone(), folder))
+            .into_iter()
+            .collect()
+    }
+
     fn follow(
         &self,
         pod: Arc<Value>,
@@ -114,6 +125,16 @@ impl PodSource {
             Self::Events(source) => collect_events(plan, source, ended, sink).await,
             Self::Endpoint(source) => scrape(plan, source, ended, sink).await,
         }
+    }
+}
+
+/// The folder with what is read, as on a cluster a volume for it is in the container.
+fn folder_of(plan: &CollectorPlan) -> Option<PathBuf> {
+    let path = PathBuf::from(&plan.spec.path()?.path);
+    match plan.spec.kind() {
+        CollectorKind::TensorFlowEvent => Some(path),
+        CollectorKind::File => Some(path.parent()?.to_path_buf()),
+        _ => None,
     }
 }
 

@@ -44,10 +44,14 @@ pub(crate) struct Shared {
 }
 
 /// What runs pods.
-#[derive(Clone, Copy, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Runtime {
-    /// Processes of this machine.
+    /// Processes of this machine
     Process,
+    /// Containers of podman, found by CONTAINER_HOST or at the usual socket
+    Podman,
+    /// Containers of docker, found by DOCKER_HOST or at the usual socket
+    Docker,
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

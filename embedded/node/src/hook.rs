@@ -19,6 +19,12 @@ pub trait PodHook: Send + Sync {
         files: PodFiles,
         ended: watch::Receiver<bool>,
     ) -> Option<BoxFuture<'static, ()>>;
+
+    /// The folders of a pod's containers that have to be seen from this machine, by the containers'
+    /// names, where containers have files of their own.
+    fn folders(&self, _pod: &Value) -> Vec<(String, PathBuf)> {
+        Vec::new()
+    }
 }
 
 /// Where a pod's output and files are on this machine.

@@ -9,6 +9,8 @@ pub(crate) struct Abilities {
     pub(crate) users: bool,
     /// Containers have mounts of their own.
     pub(crate) mounts: bool,
+    /// Folders can be kept in memory.
+    pub(crate) memory: bool,
     /// Processors and memory can be limited.
     pub(crate) limits: bool,
 }
@@ -74,7 +76,7 @@ fn pod_context(context: &PodSecurityContext, can: Abilities) -> [(bool, &'static
 /// Whether the size of an empty folder is limited and nobody looks.
 fn has_idle_limit(volume: &Volume, can: Abilities) -> bool {
     volume.empty_dir.as_ref().is_some_and(|empty| {
-        let kept = empty.medium.as_deref() == Some("Memory") && can.users;
+        let kept = empty.medium.as_deref() == Some("Memory") && can.memory;
         empty.size_limit.is_some() && !kept
     })
 }
@@ -148,6 +150,7 @@ mod tests {
             let can = Abilities {
                 users: able,
                 mounts: able,
+                memory: able,
                 limits: able,
             };
             assert_eq!(ignored(&spec, can), expected);
@@ -175,6 +178,7 @@ mod tests {
         let can = Abilities {
             users: false,
             mounts: false,
+            memory: false,
             limits: false,
         };
         assert!(ignored(&plain, can).is_empty());

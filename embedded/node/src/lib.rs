@@ -1,4 +1,4 @@
-//! Pods as local processes, over the API for one machine.
+//! Pods as local processes, or as containers of an engine, over the API for one machine.
 //!
 //! [`Node`] registers the machine, gives pods their place on it and runs them, each held by a
 //! small program that outlives this process: what it does is on disk, so a node that is killed at
@@ -11,6 +11,7 @@ mod attend;
 mod cgroup;
 mod changes;
 mod claim;
+mod engine;
 mod environment;
 mod exec;
 mod expand;
@@ -48,4 +49,4 @@ use diwan_embedded::{event, quantity};
 pub use self::holder::{ENTRYPOINT, Isolation, install as install_entrypoint};
 pub use self::hook::{PodFiles, PodHook};
 pub use self::node::{Node, StartError};
-pub use self::options::{AccountToken, NodeOptions, TokenProvider};
+pub use self::options::{AccountToken, NodeOptions, Runtime, TokenProvider};

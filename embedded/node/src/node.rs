@@ -18,11 +18,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::changes::Changes;
+use crate::engine::{self, Engine};
 use crate::event::{self, Event, Recorder};
 use crate::holder;
 use crate::hook::PodHook;
 use crate::logs::Logs;
-use crate::options::NodeOptions;
+use crate::options::{NodeOptions, Runtime};
 use crate::pod::{self, Pod};
 use crate::registration;
 use crate::run::{self, Begin, Outcome, Stop};
@@ -42,6 +43,9 @@ pub enum StartError {
     /// The API refuses the Node object.
     #[error("cannot register the node: {0}")]
     Register(#[from] Status),
+    /// The engine that is to run containers does not answer.
+    #[error("{0}")]
+    Engine(String),
 }
 
 /// What the node and the runs of its pods share.
@@ -76,7 +80,14 @@ impl Node {
     pub async fn start(api: Api, options: NodeOptions) -> Result<Self, StartError> {
         let api = api.managed_by("kubelet");
         let capacity = registration::capacity();
-        let settings = Settings::new(api.clone(), &options, capacity)?;
+        let engine = match &options.runtime {
+            Runtime::Processes => None,
+            Runtime::Engine(socket) => {
+                let engine = Engine::connect(socket, &options.data_dir).await;
+                Some(engine.map_err(StartError::Engine)?)
+            }
+        };
+        let settings = Settings::new(api.clone(), &options, capacity, engine)?;
         let changes = Changes::new()?;
         registration::register(&api, &options.node_name, capacity, options.max_pods).await?;
         let live = Mutex::default();
@@ -88,6 +99,14 @@ impl Node {
             changes,
             live,
         });
+        if let Some(engine) = &shared.settings.engine {
+            // Pods without a folder are over; those with one are adopted.
+            let uid = |labels: &Value| labels[engine::POD].as_str().unwrap_or_default().to_owned();
+            let settings = &shared.settings;
+            engine
+                .remove(|labels| !settings.pod(&uid(labels)).exists())
+                .await;
+        }
         let names = tokio::spawn(Arc::clone(&shared.settings.hosts).follow());
         shared.api.set_logs(Arc::new(Logs::new(&shared)));
         shared.api.set_usage(Arc::new(Meter::new(&shared)));
@@ -581,6 +600,9 @@ async fn sweep(shared: Arc<Shared>, uid: String) -> (String, Outcome) {
             Some(changes) => changes.changed().await,
             None => break,
         }
+    }
+    if let Some(engine) = &shared.settings.engine {
+        engine.remove_pod(&uid).await;
     }
     volume::unmount(&folder);
     // What stays is found again by the next node.

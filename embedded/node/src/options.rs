@@ -38,6 +38,16 @@ impl<'a> AccountToken<'a> {
     }
 }
 
+/// What runs the containers of pods.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Runtime {
+    /// This machine: they are processes, and images stand for nothing.
+    #[default]
+    Processes,
+    /// The engine (podman, docker) that listens at this socket.
+    Engine(PathBuf),
+}
+
 /// What a node is started with.
 #[derive(Clone)]
 pub struct NodeOptions {
@@ -47,6 +57,8 @@ pub struct NodeOptions {
     pub data_dir: PathBuf,
     /// How many pods without requests run at a time. See [`NodeOptions::default_max_pods`].
     pub max_pods: usize,
+    /// What runs containers.
+    pub runtime: Runtime,
     /// Images by name and the folders that stand for them.
     pub images: Vec<(String, PathBuf)>,
     /// Names that resolve inside pods, and their addresses.

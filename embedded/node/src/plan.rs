@@ -20,6 +20,10 @@ pub(crate) fn plan(pod: &Pod, settings: &Settings, containers: &[Ready<'_>]) -> 
         "stage",
     ]);
     words.path(&settings.stage);
+    if let Some(engine) = &settings.engine {
+        words.add(["engine"]);
+        words.path(&engine.socket);
+    }
     for ready in containers {
         container(&mut words, settings.isolation, ready);
     }
@@ -48,6 +52,11 @@ fn container(words: &mut Words, isolation: Isolation, ready: &Ready<'_>) {
     words.path(&ready.working_directory);
     rights(words, ready);
     follow(words, isolation, ready);
+    if let Some((file, request)) = &ready.request {
+        words.add(["create"]);
+        words.path(file);
+        words.add([&request.name, &request.signal]);
+    }
     for word in &ready.words {
         words.add(["arg", word]);
     }

@@ -20,13 +20,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use crate::attend::{self, Attendants};
 use crate::cgroup;
 use crate::changes::Subscription;
+use crate::engine::images::{self, Images};
 use crate::event::{self, Event};
 use crate::holder;
 use crate::ignored::ignored;
 use crate::image;
 use crate::node::Shared;
 use crate::pod::{self, Pod};
-use crate::prepare::{self, Blame};
+use crate::prepare::{self, Blame, Preparation};
 use crate::record::{ContainerRecord, Program, Record};
 use crate::refusal::Refusal;
 use crate::source::Lookup;
@@ -84,7 +85,11 @@ pub(crate) async fn run(
         Begin::Adopt => None,
         Begin::Start(gpus) => {
             bind(&shared.api, &pod).await;
-            match start(&shared, &pod, gpus).await {
+            let Some(images) = images(&shared, &pod, stop.clone()).await else {
+                let wanted = *stop.borrow();
+                return leave(&shared, &pod, wanted).await;
+            };
+            match start(&shared, &pod, gpus, images).await {
                 Ok(child) => {
                     tell_ignored(&shared, &pod);
                     Some(child)
@@ -96,6 +101,27 @@ pub(crate) async fn run(
     let mut run = Run::new(shared, pod, child, stop);
     let record = run.hold().await;
     run.finish(record).await;
+    Outcome::Over
+}
+
+/// Has the images of a pod ready, where an engine runs its containers. Nothing, when the node wants
+/// something else of the pod meanwhile.
+async fn images(shared: &Shared, pod: &Pod, mut stop: watch::Receiver<Stop>) -> Option<Images> {
+    let Some(engine) = &shared.settings.engine else {
+        return Some(Images::new());
+    };
+    tokio::select! {
+        biased;
+        Ok(_) = stop.wait_for(|wanted| *wanted != Stop::No) => None,
+        images = images::ready(shared, engine, pod) => Some(images),
+    }
+}
+
+/// Does what the node wants of a pod of which nothing runs.
+async fn leave(shared: &Shared, pod: &Pod, wanted: Stop) -> Outcome {
+    if let Stop::Delete(_) = wanted {
+        delete(&shared.api, pod).await;
+    }
     Outcome::Over
 }
 
@@ -131,14 +157,32 @@ async fn bind(api: &Api, pod: &Pod) {
 }
 
 /// Prepares the pod's folder and starts its holder.
-async fn start(shared: &Arc<Shared>, pod: &Arc<Pod>, gpus: Vec<u64>) -> Result<Child, Blame> {
+async fn start(
+    shared: &Arc<Shared>,
+    pod: &Arc<Pod>,
+    gpus: Vec<u64>,
+    images: Images,
+) -> Result<Child, Blame> {
     let (shared, pod) = (Arc::clone(shared), Arc::clone(pod));
     let task = tokio::task::spawn_blocking(move || {
         let lookup = InNamespace {
             api: &shared.api,
             namespace: &pod.namespace,
         };
-        prepare::prepare(&pod, &shared.settings, &lookup, &gpus)?;
+        let hook = shared
+            .hook
+            .as_ref()
+            .filter(|_| shared.settings.engine.is_some());
+        let folders = hook.map_or_else(Vec::new, |hook| hook.folders(&pod.object));
+        let preparation = Preparation {
+            pod: &pod,
+            settings: &shared.settings,
+            lookup: &lookup,
+            gpus: &gpus,
+            images: &images,
+            folders: &folders,
+        };
+        preparation.prepare()?;
         let folder = shared.settings.pod(&pod.uid);
         holder::spawn(&shared.settings.entrypoint, &folder).map_err(|e| {
             let program = shared.settings.entrypoint.display();
@@ -185,7 +229,7 @@ async fn refuse(shared: &Shared, pod: &Pod, (container, refusal): Blame) -> Outc
         .status()
     })
     .await;
-    clean(shared, pod);
+    clean(shared, pod).await;
     Outcome::Over
 }
 
@@ -227,9 +271,12 @@ pub(crate) async fn publish(
     true
 }
 
-/// Removes a pod's folder. Its logs stay.
-fn clean(shared: &Shared, pod: &Pod) {
+/// Removes a pod's folder, and what is left of its containers. Its logs stay.
+async fn clean(shared: &Shared, pod: &Pod) {
     let folder = shared.settings.pod(&pod.uid);
+    if let Some(engine) = &shared.settings.engine {
+        engine.remove_pod(&pod.uid).await;
+    }
     volume::unmount(&folder);
     if let Some(base) = &shared.settings.cgroup {
         cgroup::remove(base, &pod.uid);
@@ -380,7 +427,9 @@ impl Run {
     /// What the holder wrote, with what helps where a program is missing.
     fn record(&self) -> Record {
         let mut record = holder::record(&self.folder);
-        image::explain(&mut record, &self.pod, &self.shared.settings.images);
+        if self.shared.settings.engine.is_none() {
+            image::explain(&mut record, &self.pod, &self.shared.settings.images);
+        }
         record
     }
 
@@ -514,7 +563,7 @@ impl Run {
                 }
             }
         }
-        clean(&self.shared, &self.pod);
+        clean(&self.shared, &self.pod).await;
         self.shared.live.lock().remove(&self.pod.uid);
     }
 }

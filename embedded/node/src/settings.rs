@@ -9,9 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use diwan_embedded::Api;
+use nix::unistd::Uid;
 use parking_lot::Mutex;
 
 use crate::cgroup;
+use crate::engine::Engine;
 use crate::environment::Environment;
 use crate::holder::{self, Isolation};
 use crate::hosts::Hosts;
@@ -36,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) isolation: Isolation,
     /// Why there is no isolation; empty when there is.
     pub(crate) no_isolation: String,
+    /// The engine that runs containers, where one does.
+    pub(crate) engine: Option<Engine>,
     /// The program that holds pods.
     pub(crate) entrypoint: PathBuf,
     /// An empty folder over which holders assemble folders.
@@ -66,7 +70,12 @@ impl Settings {
     ///
     /// # Errors
     /// The data folder cannot be written.
-    pub(crate) fn new(api: Api, options: &NodeOptions, capacity: Resources) -> io::Result<Self> {
+    pub(crate) fn new(
+        api: Api,
+        options: &NodeOptions,
+        capacity: Resources,
+        engine: Option<Engine>,
+    ) -> io::Result<Self> {
         let data =
             fs::create_dir_all(&options.data_dir).and_then(|()| options.data_dir.canonicalize())?;
         let node = data.join("node");
@@ -79,7 +88,11 @@ impl Settings {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o700))?;
         }
         let entrypoint = holder::install(&data.join("bin"))?;
-        let (isolation, no_isolation) = holder::probe(&entrypoint, &stage)?;
+        let (isolation, no_isolation) = match &engine {
+            Some(_) if Uid::effective().is_root() => (Isolation::Root, String::new()),
+            Some(_) => (Isolation::User, String::new()),
+            None => holder::probe(&entrypoint, &stage)?,
+        };
         let hosts = Hosts::new(api, node.join("hosts"), hosts_file(&options.service_hosts))?;
         Ok(Self {
             node_name: options.node_name.clone(),
@@ -88,11 +101,12 @@ impl Settings {
             no_isolation,
             entrypoint,
             stage,
-            environment: environment(options),
+            environment: environment(options, engine.is_some()),
             images: options.images.clone(),
             working_directory: options.working_directory.clone(),
             hosts: Arc::new(hosts),
-            cgroup: cgroup::find(),
+            cgroup: cgroup::find().filter(|_| engine.is_none()),
+            engine,
             pods,
             spares: Spares::new(node.join("spare"))?,
             logs,
@@ -106,9 +120,10 @@ impl Settings {
     /// What this machine can do for containers.
     pub(crate) fn abilities(&self) -> Abilities {
         Abilities {
-            users: rights::is_root(self.isolation),
+            users: self.engine.is_some() || rights::is_root(self.isolation),
             mounts: self.isolation != Isolation::None,
-            limits: self.cgroup.is_some(),
+            memory: rights::is_root(self.isolation),
+            limits: self.engine.is_some() || self.cgroup.is_some(),
         }
     }
 
@@ -162,10 +177,10 @@ impl Settings {
     }
 }
 
-/// The variables that every container gets.
-fn environment(options: &NodeOptions) -> Environment {
+/// The variables that every container gets. Images have their own for what is the machine's.
+fn environment(options: &NodeOptions, has_images: bool) -> Environment {
     let mut environment = Environment::default();
-    for (name, value) in &options.environment {
+    for (name, value) in options.environment.iter().filter(|_| !has_images) {
         environment.set(name, value);
     }
     let (host, port) = &options.api_address;

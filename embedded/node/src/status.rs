@@ -346,26 +346,38 @@ pub(crate) fn waiting(pod: &Pod, previous: &Value, wait: &Wait, now: Timestamp) 
     };
     let mut status = previous.as_object().cloned().unwrap_or_default();
     status.insert("phase".into(), json!("Pending"));
-    match wait {
+    let (container, reason, message) = match wait {
         Wait::Unschedulable(message) => {
             let mut condition = observed.condition("PodScheduled", false, Some("Unschedulable"));
             condition["message"] = json!(message);
             status.insert("conditions".into(), json!([condition]));
+            return Value::Object(status);
         }
-        Wait::Config { container, message } => {
-            status.insert("conditions".into(), observed.conditions("Pending"));
-            let all = pod.spec.containers.iter().map(|c| {
-                let mut status = observed.container(c, false);
-                if c.name == *container || container.is_empty() {
-                    status["state"] = json!({ "waiting": {
-                        "reason": "CreateContainerConfigError", "message": message,
-                    }});
-                }
-                status
-            });
-            status.insert("containerStatuses".into(), all.collect());
+        Wait::Config { container, message } => (container, "CreateContainerConfigError", message),
+        Wait::Image {
+            container,
+            reason,
+            message,
+        } => (container, *reason, message),
+    };
+    status.insert("conditions".into(), observed.conditions("Pending"));
+    let waiting = |c: &Container, init: bool| {
+        let mut status = observed.container(c, init);
+        if c.name == *container || container.is_empty() {
+            status["state"] = json!({ "waiting": { "reason": reason } });
+            if !message.is_empty() {
+                status["state"]["waiting"]["message"] = json!(message);
+            }
         }
+        status
+    };
+    let inits = pod.spec.init_containers.iter().flatten();
+    let inits: Vec<Value> = inits.map(|c| waiting(c, true)).collect();
+    if !inits.is_empty() {
+        status.insert("initContainerStatuses".into(), inits.into());
     }
+    let mains = pod.spec.containers.iter().map(|c| waiting(c, false));
+    status.insert("containerStatuses".into(), mains.collect());
     Value::Object(status)
 }
 
@@ -379,6 +391,15 @@ pub(crate) enum Wait {
         /// The container that needs it; empty for all.
         container: String,
         /// What is missing.
+        message: String,
+    },
+    /// The image of a container cannot be used yet.
+    Image {
+        /// The container; empty for all.
+        container: String,
+        /// In one word, as the kubelet has it.
+        reason: &'static str,
+        /// Why.
         message: String,
     },
 }

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -85,7 +86,8 @@ impl PodUsage for Meter {
         let shared = self.shared.upgrade()?;
         let uid = metadata(pod, "uid");
         shared.live.lock().contains_key(uid).then_some(())?;
-        let record = holder::record(&shared.settings.pod(uid));
+        let folder = shared.settings.pod(uid);
+        let record = holder::record(&folder);
         let now = Timestamp::now();
         let mut window = 0.0_f64;
         let mut usage = Vec::new();
@@ -93,7 +95,7 @@ impl PodUsage for Meter {
             let Program::Running { pid, started } = container.current else {
                 continue;
             };
-            let (ticks, memory) = tree(pid);
+            let (ticks, memory) = tree(inside(&folder, name).unwrap_or(pid));
             let key = format!("{uid}/{name}/{}", container.restarts);
             let (cpu, over) = self.rate(key, started, now, ticks);
             window = window.max(over);
@@ -124,6 +126,12 @@ impl PodUsage for Meter {
             usage: vec![Usage { name, cpu, memory }],
         })
     }
+}
+
+/// The first process of a container of an engine, whose own process only stands for it.
+fn inside(folder: &Path, container: &str) -> Option<i32> {
+    let file = folder.join(format!("container.{container}.pid"));
+    fs::read_to_string(file).ok()?.trim().parse().ok()
 }
 
 /// The processor time and memory of a process and its descendants.

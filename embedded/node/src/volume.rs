@@ -219,7 +219,7 @@ fn disk(path: &Path, error: &io::Error) -> Refusal {
     Refusal::Broken(format!("cannot write {}: {error}", path.display()))
 }
 
-fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
+pub(crate) fn make_folder(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir_all(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use diwan_embedded::resource::{JOBS, PODS, Resource};
 use diwan_embedded::{Api, DeleteOptions, LogOptions, Options, PodLogs, Status, WatchEvent};
-use diwan_node::{Node, NodeOptions};
+use diwan_node::{Node, NodeOptions, Runtime};
 use diwan_workloads::Controllers;
 use futures::StreamExt as _;
 use nix::sys::signal::{Signal, kill};
@@ -59,6 +59,7 @@ impl Cluster {
             node_name: "machine".into(),
             data_dir: folder.path().to_path_buf(),
             max_pods: 8,
+            runtime: Runtime::Processes,
             images: Vec::new(),
             service_hosts: vec![("katib-db-manager.kubeflow".into(), [127, 0, 0, 1].into())],
             api_address: ("127.0.0.1".into(), 8443),
