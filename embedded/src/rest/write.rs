@@ -48,6 +48,8 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let mut response = read::write(call, 201, &object)?;
     reply::warn(&mut response, &warnings);
     reply::warn(&mut response, &advice::of(target.resource, &object.value));
+    let odd = call.api.advice(target.resource, &object.value);
+    reply::warn(&mut response, &odd);
     Ok(response)
 }
 
