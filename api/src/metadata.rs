@@ -13,6 +13,11 @@ pub const LABEL_COMPONENT: &str = "katib.kubeflow.org/component";
 /// What [`LABEL_COMPONENT`] says of templates.
 pub const TRIAL_TEMPLATES: &str = "trial-templates";
 
+/// On trials of `pbt`: the trial whose checkpoint they continue.
+pub const LABEL_PARENT: &str = "pbt.suggestion.katib.kubeflow.org/parent";
+/// The setting of an algorithm by which its trials find checkpoints in a folder, and leave theirs.
+pub const SETTING_TRIAL_DIR: &str = "suggestion_trial_dir";
+
 /// Finalizer of an Experiment.
 pub const FINALIZER_EXPERIMENT: &str = "update-prometheus-metrics";
 /// Finalizer of a Trial: its observation log is deleted with it.

@@ -78,6 +78,11 @@ pub fn validate_experiment(
     errors.into_result()
 }
 
+/// What is odd about an experiment that is valid, each with the field it is about.
+pub fn warnings(experiment: &Experiment) -> Vec<String> {
+    budget::warnings(&experiment.spec).into_iter().collect()
+}
+
 fn spec(new: &Experiment, context: &ValidationContext<'_>, errors: &mut FieldErrors) {
     let spec = &new.spec;
     budget::counts(spec, errors);

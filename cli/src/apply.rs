@@ -2,6 +2,7 @@
 //! name the file and the line.
 
 use anyhow::Context as _;
+use diwan_controller::admission::experiment::warnings;
 use kube::Client;
 use kube::api::{DynamicObject, GroupVersionKind};
 use kube::core::ApiResource;
@@ -67,11 +68,15 @@ pub(crate) async fn apply(
             Err(error) => return Err(error),
         }
     }
-    if problems.is_empty() {
-        Ok(stored)
-    } else {
-        Err(ApplyError::Invalid(problems))
+    if !problems.is_empty() {
+        return Err(ApplyError::Invalid(problems));
     }
+    for (manifest, experiment) in experiments.iter().zip(&stored) {
+        for warning in warnings(experiment) {
+            eprintln!("warning: {}: {warning}", manifest.name());
+        }
+    }
+    Ok(stored)
 }
 
 async fn apply_group(

@@ -41,6 +41,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::database;
 use crate::katib_config::{Collectors, ConfigFile, Configured, Place};
+use crate::port::checkpoints;
 use crate::port::early_stopper::{ApiTrials, EarlyStopper};
 use crate::port::observations::Observations;
 use crate::port::rules::Rules;
@@ -109,7 +110,7 @@ pub(crate) struct Flags {
     /// Where metrics for Prometheus are served: /metrics
     #[arg(long, value_name = "ADDR", default_value = "0.0.0.0:8080")]
     metrics_listen: SocketAddr,
-    /// The image of `diwan`, for the collectors of trials; by default that of this pod
+    /// The image of `diwan`, for what is put into pods of trials; by default that of this pod
     #[arg(long, value_name = "IMAGE", env = "DIWAN_IMAGE")]
     image: Option<String>,
     /// The name of this pod
@@ -142,6 +143,7 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
     let namespace = flags.connection.namespace();
     let shared = authority::shared(&client, &namespace, None).await?;
     let tokens = Arc::new(TrialTokens::new(&shared.trial_tokens));
+    let image = image(&flags, &client, &namespace).await?;
     let replica = Replica {
         guard: Arc::new(Guard {
             tokens: tokens.clone(),
@@ -161,6 +163,7 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
             .unwrap_or_else(|| format!("katib-db-manager.{namespace}:6789")),
         client,
         namespace,
+        image,
         store,
         flags,
         metrics: crate::metrics::of_this_process(),
@@ -185,6 +188,8 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
 struct Replica {
     client: Client,
     namespace: String,
+    /// What is put beside trials, and before them.
+    image: String,
     flags: Flags,
     store: Arc<dyn ObservationStore>,
     tokens: Arc<TrialTokens>,
@@ -231,7 +236,7 @@ impl Replica {
             client: self.client.clone(),
             rules: self.rules.clone(),
             injection: Injection {
-                image: self.image().await?,
+                image: self.image.clone(),
                 pull_policy: self.flags.image_pull_policy.clone(),
                 db_manager: self.db_manager.clone(),
                 collectors: Vec::new(),
@@ -259,27 +264,6 @@ impl Replica {
         };
         self.tasks.spawn(keeper.run(shared, self.stop.clone()));
         Ok(())
-    }
-
-    /// The image that is put beside trials.
-    async fn image(&self) -> anyhow::Result<String> {
-        if let Some(image) = &self.flags.image {
-            return Ok(image.clone());
-        }
-        let name = self.flags.pod_name.as_deref();
-        let name = name.context("give the image of diwan by --image, or this pod's name")?;
-        let api = Api::<Pod>::namespaced(self.client.clone(), &self.namespace);
-        let describe = || format!("can't read pod {name} of namespace {}", self.namespace);
-        let pod = api.get(name).await.with_context(describe)?;
-        let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();
-        // Others may have been put in front of ours.
-        let ours = containers
-            .iter()
-            .find(|container| container.name == CONTAINER);
-        let image = ours
-            .or(containers.first())
-            .and_then(|container| container.image.clone());
-        image.context("this pod has no image; give one by --image")
     }
 
     async fn serve_algorithms(&self) -> anyhow::Result<()> {
@@ -390,7 +374,32 @@ impl Replica {
             Arc::new(observations),
         )
         .with_tokens(Arc::new(self.tokens.clone().maker()))
+        .with_checkpoints(checkpoints::in_image(
+            &self.image,
+            &self.flags.image_pull_policy,
+        ))
     }
+}
+
+/// The image that is put beside trials, and before them: unless a flag names one, that of this pod.
+async fn image(flags: &Flags, client: &Client, namespace: &str) -> anyhow::Result<String> {
+    if let Some(image) = &flags.image {
+        return Ok(image.clone());
+    }
+    let name = flags.pod_name.as_deref();
+    let name = name.context("give the image of diwan by --image, or this pod's name")?;
+    let api = Api::<Pod>::namespaced(client.clone(), namespace);
+    let describe = || format!("can't read pod {name} of namespace {namespace}");
+    let pod = api.get(name).await.with_context(describe)?;
+    let containers = pod.spec.map(|spec| spec.containers).unwrap_or_default();
+    // Others may have been put in front of ours.
+    let ours = containers
+        .iter()
+        .find(|container| container.name == CONTAINER);
+    let image = ours
+        .or(containers.first())
+        .and_then(|container| container.image.clone());
+    image.context("this pod has no image; give one by --image")
 }
 
 fn address(flags: &Flags, namespace: &str) -> Address {

@@ -1,6 +1,7 @@
 //! The commands: one file and one variant each.
 
 mod algorithms;
+mod checkpoint;
 mod controller;
 mod crds;
 mod db_manager;
@@ -50,6 +51,9 @@ pub(crate) enum Command {
     /// Put the program that wraps a trial's command into a folder
     #[command(hide = true)]
     Entrypoint(entrypoint::Entrypoint),
+    /// Give a trial the checkpoint that it continues
+    #[command(hide = true)]
+    Checkpoint(checkpoint::Checkpoint),
     /// Run controllers, webhooks and the observation log against a cluster
     Controller(controller::Controller),
     /// Print the manifests of a cluster installation as YAML
@@ -64,7 +68,7 @@ impl Command {
     /// What the command runs on: one thread beside a trial, which is to have the machine.
     pub(crate) fn runtime(&self) -> Builder {
         match self {
-            Self::MetricsCollector(_) => Builder::new_current_thread(),
+            Self::MetricsCollector(_) | Self::Checkpoint(_) => Builder::new_current_thread(),
             _ => Builder::new_multi_thread(),
         }
     }
@@ -79,6 +83,7 @@ impl Command {
             Self::Suggestion(command) => command.run().await,
             Self::DbManager(command) => command.run().await,
             Self::Entrypoint(command) => command.run(),
+            Self::Checkpoint(command) => command.run(),
             Self::Controller(command) => Box::pin(command.run()).await,
             Self::MetricsCollector(command) => command.run().await,
             Self::Install(command) => command.run(),

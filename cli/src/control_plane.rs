@@ -29,6 +29,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::port::absences::Absences;
+use crate::port::checkpoints;
 use crate::port::early_stopper::{ApiTrials, EarlyStopper};
 use crate::port::observations::Observations;
 use crate::port::suggester::Suggester;
@@ -278,7 +279,8 @@ impl ControlPlane {
             db_manager: self.addresses.db_manager.to_string(),
         });
         let ports = Ports::new(suggester, early_stopper, Arc::new(observations))
-            .with_tokens(Arc::new(base.tokens.clone().maker()));
+            .with_tokens(Arc::new(base.tokens.clone().maker()))
+            .with_checkpoints(checkpoints::in_process());
         let client = self.client.clone();
         let options = diwan_controller::Options::default();
         self.tasks.spawn(diwan_controller::run(

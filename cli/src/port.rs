@@ -2,6 +2,7 @@
 //! implement their ports.
 
 pub(crate) mod absences;
+pub(crate) mod checkpoints;
 pub(crate) mod early_stopper;
 pub(crate) mod observations;
 pub(crate) mod remote_observations;

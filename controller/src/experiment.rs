@@ -70,6 +70,7 @@ impl Controller {
         if let Some((uid, _)) = self.recorded.lock().remove(key) {
             self.world.ledgers.forget(&uid);
             self.world.fresh_rules.forget(&uid);
+            self.world.spent.forget(&uid);
         }
         self.troubles.lock().remove(key);
         self.patience.forget(key);

@@ -18,6 +18,7 @@ pub mod suggestion;
 pub mod trial;
 
 mod cache;
+mod checkpoint;
 mod event;
 mod key;
 mod merge_patch;

@@ -23,6 +23,18 @@ pub trait Suggester: Send + Sync {
         None
     }
 
+    /// What the configuration says of the volume of an algorithm that is no image; only the fields
+    /// of the volume are read.
+    fn volume(&self, _experiment: &Experiment) -> Option<ServiceImage> {
+        None
+    }
+
+    /// The trials, by name, whose checkpoints nobody will continue any more. The trials are those of
+    /// a request.
+    fn spent_checkpoints(&self, _experiment: &Experiment, _trials: &[Arc<Trial>]) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Proposes up to `request.count` assignments; fewer are accepted.
     async fn suggest(&self, request: SuggestRequest) -> Result<SuggestReply, SuggesterError>;
 }
@@ -185,6 +197,9 @@ pub struct Ports {
     pub observations: Arc<dyn Observations>,
     /// Makes the tokens of trials, where they are asked for.
     pub make_token: Option<MakeToken>,
+    /// The core/v1 Container, but for its name, arguments and volumes, that hands checkpoints on
+    /// before a trial starts: it runs `diwan checkpoint`.
+    pub checkpoints: Option<Map<String, Value>>,
     /// What time it is.
     pub clock: Clock,
     /// From what trial names are drawn.
@@ -203,6 +218,7 @@ impl Ports {
             early_stopper,
             observations,
             make_token: None,
+            checkpoints: None,
             clock: Arc::new(Timestamp::now),
             chance: Arc::new(rand::random::<u64>),
         }
@@ -212,6 +228,13 @@ impl Ports {
     #[must_use]
     pub fn with_tokens(mut self, make_token: MakeToken) -> Self {
         self.make_token = Some(make_token);
+        self
+    }
+
+    /// The same, and trials find the checkpoints that they continue.
+    #[must_use]
+    pub fn with_checkpoints(mut self, container: Map<String, Value>) -> Self {
+        self.checkpoints = Some(container);
         self
     }
 }

@@ -11,6 +11,7 @@ use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::checkpoint::Spent;
 use crate::event::Recorder;
 use crate::key::Key;
 use crate::metrics::Metrics;
@@ -61,6 +62,7 @@ pub async fn run(
         kinds,
         ledgers,
         fresh_rules: stopping::FreshRules::default(),
+        spent: Spent::default(),
         queues,
         recorder,
         metrics: metrics.clone(),

@@ -18,12 +18,13 @@ use kube::ResourceExt;
 use self::plan::{Plan, Snapshot, plan};
 use self::reply::{During, Reaction};
 use self::service::{Services, Standing};
+use crate::checkpoint;
 use crate::event::Severity;
 use crate::key::Key;
 use crate::patience::Patience;
 use crate::port::{SuggestRequest, SuggesterError};
 use crate::queue::Outcome;
-use crate::world::{World, is_conflict, is_not_found, owner_uid};
+use crate::world::{World, is_conflict, is_not_found, is_outage, owner_uid};
 
 /// How often a service that starts is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
@@ -99,6 +100,7 @@ impl Controller {
         status: &SuggestionStatus,
     ) -> Result<(), kube::Error> {
         if status.is(condition_type::SUCCEEDED) {
+            self.sweep(key, suggestion, experiment, status).await?;
             self.services.remove(&self.world, key, experiment).await?;
         }
         self.record(key, suggestion, status).await
@@ -210,6 +212,7 @@ impl Controller {
         }
         self.patience.forget(key);
         self.record(key, suggestion, &status).await?;
+        self.learn_spent(experiment, &status);
         if let Some(note) = note {
             let recorder = &self.world.recorder;
             recorder.publish(&**suggestion, Severity::Normal, "SuggestionNote", &note);
@@ -223,6 +226,53 @@ impl Controller {
         self.world.ledgers.read(&uid, |ledger| {
             ledger.active() == 0 && reply::names(&status.suggestions).all(|n| ledger.contains(n))
         })
+    }
+
+    /// Learns which checkpoints may go. What was just given counts, and nobody is asking meanwhile:
+    /// no trial can be about to continue one of them.
+    fn learn_spent(&self, experiment: &Experiment, status: &SuggestionStatus) {
+        let spent = self.spent(experiment, status);
+        let uid = experiment.uid().unwrap_or_default();
+        self.world.spent.learn(&uid, spent);
+    }
+
+    fn spent(&self, experiment: &Experiment, status: &SuggestionStatus) -> Vec<String> {
+        if checkpoint::trial_folder(experiment).is_none() {
+            return Vec::new();
+        }
+        let uid = experiment.uid().unwrap_or_default();
+        let trials = self
+            .world
+            .ledgers
+            .read(&uid, |ledger| history::history(experiment, status, ledger));
+        let suggester = &self.world.ports.suggester;
+        suggester.spent_checkpoints(experiment, &trials)
+    }
+
+    /// Removes what the last trials have left and nobody continues.
+    async fn sweep(
+        &self,
+        key: &Key,
+        suggestion: &Suggestion,
+        experiment: &Experiment,
+        status: &SuggestionStatus,
+    ) -> Result<(), kube::Error> {
+        let spent = self.spent(experiment, status);
+        let Some(base) = self.world.ports.checkpoints.as_ref() else {
+            return Ok(());
+        };
+        if spent.is_empty() {
+            return Ok(());
+        }
+        let job = checkpoint::sweep(experiment, suggestion, base, &spent);
+        match service::create(&self.world, key, &job).await {
+            // The room is missed later, and an experiment must be able to end.
+            Err(error) if !is_outage(&error) => {
+                tracing::warn!(suggestion.name = %key, %error, "checkpoints are not removed");
+                Ok(())
+            }
+            created => created,
+        }
     }
 
     fn request(

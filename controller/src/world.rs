@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::cache::{Cache, Change};
+use crate::checkpoint::Spent;
 use crate::event::Recorder;
 use crate::experiment::ledger::{Ledger, TrialState};
 use crate::key::Key;
@@ -38,6 +39,7 @@ pub(crate) struct World {
     pub(crate) kinds: Kinds,
     pub(crate) ledgers: Arc<Ledgers>,
     pub(crate) fresh_rules: FreshRules,
+    pub(crate) spent: Spent,
     pub(crate) queues: Queues,
     pub(crate) recorder: Recorder,
     pub(crate) metrics: Arc<Metrics>,

@@ -97,6 +97,11 @@ pub trait Admission: Send + Sync {
         new: &mut Value,
         old: Option<&Value>,
     ) -> Result<(), Status>;
+
+    /// What whoever creates an object that was accepted should be told.
+    fn advice(&self, _resource: &'static Resource, _object: &Value) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// Which part of a log is wanted.
@@ -438,6 +443,12 @@ impl Api {
             Some(admission) => admission.admit(operation, resource, new, old).await,
             None => Ok(()),
         }
+    }
+
+    /// What whoever has created an object should be told.
+    pub(crate) fn advice(&self, resource: &'static Resource, object: &Value) -> Vec<String> {
+        let admission = self.inner.admission.read().clone();
+        admission.map_or_else(Vec::new, |admission| admission.advice(resource, object))
     }
 }
 

@@ -148,6 +148,29 @@ pub(crate) async fn guard(
     }
 }
 
+/// Stands before routes that ask the caller themselves: finds out who calls.
+pub(crate) async fn identify(
+    State(control): State<Option<AccessControl>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match caller(control, request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => error.into_response(),
+    }
+}
+
+fn caller(control: Option<AccessControl>, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    let user = control.map(|control| {
+        let user = control.user(headers)?;
+        Ok::<_, ApiError>((user, control.reviewer))
+    });
+    Ok(Caller(user.transpose()?))
+}
+
 async fn admit(
     control: Option<AccessControl>,
     path: &str,
@@ -155,11 +178,7 @@ async fn admit(
     method: &Method,
     headers: &HeaderMap,
 ) -> Result<Caller, ApiError> {
-    let user = control.map(|control| {
-        let user = control.user(headers)?;
-        Ok::<_, ApiError>((user, control.reviewer))
-    });
-    let caller = Caller(user.transpose()?);
+    let caller = caller(control, headers)?;
     let needs =
         needs(method, path).ok_or_else(|| ApiError::Forbidden(format!("nobody may use {path}")))?;
     let param = |key: &str| params.iter().find(|(name, _)| *name == key);

@@ -1,5 +1,5 @@
 //! What a browser sees of Diwan: a REST interface with live events under [`API_BASE`] and the web
-//! page under [`BASE`].
+//! page under [`BASE`]; and one address of Katib's own, which asks for architectures.
 //!
 //! Objects are read and written through the Kubernetes API alone, and metrics through the port
 //! [`ObservationReader`]; the crate keeps no state of its own beyond one watch per kind while a
@@ -13,7 +13,7 @@ use axum::{
     http::{HeaderValue, header},
     middleware,
     response::Response,
-    routing::any,
+    routing::{any, get},
 };
 use tower_http::compression::CompressionLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -35,11 +35,14 @@ pub use observation::{ObservationError, ObservationReader, TrialMetric};
 
 use crate::live::Live;
 
-/// Where the web page lives; every path of this crate starts with it.
+/// Where the web page lives; every path of this crate but Katib's starts with it.
 pub const BASE: &str = "/ui/";
 
 /// Where the REST interface lives.
 pub const API_BASE: &str = "/ui/api/v1";
+
+/// Where scripts ask Katib for the networks of an architecture search.
+const NETWORKS: &str = "/katib/fetch_nas_job_info/";
 
 /// What the routes need from outside.
 #[derive(Clone)]
@@ -81,8 +84,12 @@ pub fn router(state: UiState) -> Router {
         live,
     };
     let (api, description) = api_router().split_for_parts();
-    let guard = middleware::from_fn_with_state(access, access::guard);
+    let guard = middleware::from_fn_with_state(access.clone(), access::guard);
+    let identify = middleware::from_fn_with_state(access, access::identify);
     Router::new()
+        .route(NETWORKS, get(route::katib::networks))
+        .route_layer(identify)
+        .with_state(app.clone())
         .nest(API_BASE, api.route_layer(guard).with_state(app))
         .route("/ui/api/{*path}", any(error::unknown_address))
         .merge(openapi::router(openapi::complete(description)))

@@ -3,6 +3,7 @@
 
 pub(crate) mod event;
 pub(crate) mod experiment;
+pub(crate) mod katib;
 pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod namespace;

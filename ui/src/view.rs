@@ -1,5 +1,6 @@
 //! What the page shows, made from the objects of the Kubernetes API. Nothing here performs I/O.
 
+pub(crate) mod architecture;
 pub(crate) mod condition;
 pub(crate) mod curve;
 pub(crate) mod event;

@@ -19,16 +19,23 @@ pub(super) fn counts(spec: &ExperimentSpec, errors: &mut FieldErrors) {
     if let Some(n) = spec.parallel_trial_count.filter(|n| *n <= 0) {
         errors.push(FieldError::invalid("spec.parallelTrialCount", n, positive));
     }
-    let Some(max) = max else { return };
-    for (field, count) in [
-        ("spec.maxFailedTrialCount", spec.max_failed_trial_count),
-        ("spec.parallelTrialCount", spec.parallel_trial_count),
-    ] {
-        if let Some(n) = count.filter(|n| *n > max) {
-            let detail = "should be less than or equal to spec.maxTrialCount";
-            errors.push(FieldError::invalid(field, n, detail));
-        }
+    let parallel = spec.parallel_trial_count;
+    if let Some(n) = parallel.filter(|n| max.is_some_and(|max| *n > max)) {
+        let detail = "should be less than or equal to spec.maxTrialCount";
+        errors.push(FieldError::invalid("spec.parallelTrialCount", n, detail));
     }
+}
+
+/// What is odd about the counts and harms nobody. Katib refuses it, and with it its own example of
+/// `pbt`.
+pub(super) fn warnings(spec: &ExperimentSpec) -> Option<String> {
+    let (failed, max) = spec.max_failed_trial_count.zip(spec.max_trial_count)?;
+    (failed > max).then(|| {
+        format!(
+            "spec.maxFailedTrialCount: {failed} is more than spec.maxTrialCount ({max}): the \
+             experiment does not fail however many trials do"
+        )
+    })
 }
 
 /// What an update may change. The specs are known to differ.

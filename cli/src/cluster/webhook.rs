@@ -18,7 +18,7 @@ use diwan_api::crd::CONVERT;
 use diwan_api::trial_template::ConfigMapSource;
 use diwan_api::validation::TemplateText;
 use diwan_controller::admission::Denied;
-use diwan_controller::admission::experiment::mutate_experiment;
+use diwan_controller::admission::experiment::{mutate_experiment, warnings};
 use diwan_controller::admission::injection::{Injection, inject};
 use kube::Client;
 use rustls::ServerConfig;
@@ -115,7 +115,12 @@ async fn validate_an_experiment(State(app): App, Json(review): Json<Value>) -> J
     let checked = app
         .rules
         .check(&request["object"], old, known(template.as_ref()));
-    Json(answer(&review, checked.map(|()| Vec::new())))
+    let accepted = checked.is_ok();
+    let mut answer = answer(&review, checked.map(|()| Vec::new()));
+    if accepted {
+        answer["response"]["warnings"] = json!(warnings(&request["object"]));
+    }
+    Json(answer)
 }
 
 /// Errors quote a template: that of a namespace is not for everybody who says he writes there.

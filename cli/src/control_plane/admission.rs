@@ -5,7 +5,7 @@ use diwan_api::metadata::{LABEL_COMPONENT, TRIAL_TEMPLATES};
 use diwan_api::trial_template::ConfigMapSource;
 use diwan_api::validation::TemplateText;
 use diwan_controller::admission::Denied;
-use diwan_controller::admission::experiment::mutate_experiment;
+use diwan_controller::admission::experiment::{mutate_experiment, warnings};
 use diwan_controller::admission::pod::mutate_pod;
 use diwan_controller::admission::trial::{validate_suggestion, validate_trial};
 use diwan_embedded::{Admission, Api, Operation, Resource, Status, resource};
@@ -57,6 +57,13 @@ impl Admission for Admitter {
             _ => Ok(()),
         };
         checked.map_err(|denied| refuse(resource, new, &denied))
+    }
+
+    fn advice(&self, resource: &'static Resource, object: &Value) -> Vec<String> {
+        match resource.kind {
+            "Experiment" => warnings(object),
+            _ => Vec::new(),
+        }
     }
 }
 

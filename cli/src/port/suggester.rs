@@ -1,13 +1,15 @@
 //! The suggester that the controllers ask: the one of `diwan-suggestion`.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
-use diwan_api::Experiment;
+use diwan_api::{Experiment, Trial};
 use diwan_controller::port;
 use diwan_suggestion::config::ServiceImage;
 use diwan_suggestion::{Suggesters, SuggestionError};
 
 /// Puts the port of the controllers before the suggesters.
-pub(crate) struct Suggester(pub(crate) std::sync::Arc<Suggesters>);
+pub(crate) struct Suggester(pub(crate) Arc<Suggesters>);
 
 #[async_trait]
 impl port::Suggester for Suggester {
@@ -17,6 +19,14 @@ impl port::Suggester for Suggester {
 
     fn image(&self, experiment: &Experiment) -> Option<port::ServiceImage> {
         self.0.image(experiment).map(image_into_port)
+    }
+
+    fn volume(&self, experiment: &Experiment) -> Option<port::ServiceImage> {
+        self.0.volume(experiment).map(image_into_port)
+    }
+
+    fn spent_checkpoints(&self, experiment: &Experiment, trials: &[Arc<Trial>]) -> Vec<String> {
+        self.0.spent_checkpoints(experiment, trials)
     }
 
     async fn suggest(

@@ -49,6 +49,14 @@ pub fn validate_experiment(
     Ok(errors.into_result()?)
 }
 
+/// What is odd about an experiment that was accepted.
+pub fn warnings(object: &Value) -> Vec<String> {
+    let read = read(object).ok();
+    read.map_or_else(Vec::new, |(experiment, _)| {
+        validation::warnings(&experiment)
+    })
+}
+
 /// The experiment, and the fields that are left out of it because their type is wrong.
 fn read(object: &Value) -> Result<(Experiment, Vec<FieldError>), Denied> {
     let mut read = object.clone();

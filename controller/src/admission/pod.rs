@@ -136,7 +136,7 @@ pub(super) fn metrics_folder(plan: &CollectorPlan) -> Option<String> {
     (folder.starts_with('/')).then(|| folder.to_owned())
 }
 
-pub(super) fn primary_container<'a>(
+pub(crate) fn primary_container<'a>(
     spec: &'a mut Map<String, Value>,
     name: &str,
 ) -> Option<&'a mut Map<String, Value>> {
@@ -147,7 +147,7 @@ pub(super) fn primary_container<'a>(
     found?.as_object_mut()
 }
 
-pub(super) fn entries<'a>(
+pub(crate) fn entries<'a>(
     parent: &'a Map<String, Value>,
     field: &str,
 ) -> impl Iterator<Item = &'a Value> {
@@ -159,7 +159,7 @@ pub(super) fn entries<'a>(
 }
 
 /// Adds an entry to a list unless one of that name is there.
-pub(super) fn add_named(parent: &mut Map<String, Value>, field: &str, entry: Value) {
+pub(crate) fn add_named(parent: &mut Map<String, Value>, field: &str, entry: Value) {
     if entries(parent, field).any(|found| found.get("name") == entry.get("name")) {
         return;
     }

@@ -23,11 +23,18 @@ const VOLUME_PATH: &str = "/opt/katib/data";
 pub(super) struct Images {
     pub(super) suggestion: Option<ServiceImage>,
     pub(super) early_stopping: Option<ServiceImage>,
+    /// The volume in which trials hand on checkpoints, where no image keeps one.
+    pub(super) checkpoints: Option<ServiceImage>,
 }
 
 impl Images {
     pub(super) fn is_empty(&self) -> bool {
-        self.suggestion.is_none() && self.early_stopping.is_none()
+        self.suggestion.is_none() && self.early_stopping.is_none() && self.checkpoints.is_none()
+    }
+
+    /// Whether something runs for the experiment.
+    pub(super) fn run(&self) -> bool {
+        self.suggestion.is_some() || self.early_stopping.is_some()
     }
 
     fn account(&self) -> Option<&str> {
@@ -53,9 +60,12 @@ pub(super) fn objects(
     let policy = suggestion.spec.resume_policy.as_ref();
     let keeps = images.suggestion.as_ref();
     let keeps = keeps.filter(|_| policy == Some(&ResumePolicy::FromVolume));
-    if let Some(image) = keeps {
-        objects.extend(names.volume(image));
-        objects.push(names.claim(image));
+    if let Some(kept) = keeps.or(images.checkpoints.as_ref()) {
+        objects.extend(names.volume(kept));
+        objects.push(names.claim(kept));
+    }
+    if !images.run() {
+        return objects;
     }
     let makes_account = images.early_stopping.is_some() && images.account().is_none();
     if makes_account {
@@ -311,7 +321,7 @@ mod tests {
     fn a_service_has_katibs_names() {
         let images = Images {
             suggestion: Some(image(json!({"image": "me/mine", "args": ["-v"]}))),
-            early_stopping: None,
+            ..Images::default()
         };
         let objects = made("Never", &images);
         assert_eq!(kinds(&objects), ["Service", "Deployment"]);
@@ -343,7 +353,7 @@ mod tests {
         });
         let images = Images {
             suggestion: Some(image(given)),
-            early_stopping: None,
+            ..Images::default()
         };
         let objects = made("Never", &images);
         let container = &objects[1]["spec"]["template"]["spec"]["containers"][0];
@@ -358,7 +368,7 @@ mod tests {
         let mut kept = image(json!({"image": "me/mine"}));
         let alone = Images {
             suggestion: Some(kept.clone()),
-            early_stopping: None,
+            ..Images::default()
         };
         let objects = made("FromVolume", &alone);
         let expected = ["PersistentVolumeClaim", "Service", "Deployment"];
@@ -374,7 +384,7 @@ mod tests {
         kept.volume_mount_path = "/data".to_owned();
         let images = Images {
             suggestion: Some(kept),
-            early_stopping: None,
+            ..Images::default()
         };
         let objects = made("FromVolume", &images);
         assert_eq!(objects[0]["metadata"]["name"], "e-mine-n");
@@ -385,10 +395,26 @@ mod tests {
     }
 
     #[test]
+    fn checkpoints_need_a_volume_and_no_service() {
+        let volume = ServiceImage {
+            volume_claim: Some(json!({"accessModes": ["ReadWriteMany"]})),
+            ..ServiceImage::default()
+        };
+        let images = Images {
+            checkpoints: Some(volume),
+            ..Images::default()
+        };
+        let objects = made("Never", &images);
+        assert_eq!(kinds(&objects), ["PersistentVolumeClaim"]);
+        assert_eq!(objects[0]["metadata"]["name"], "e-mine");
+        assert_eq!(objects[0]["spec"]["accessModes"][0], "ReadWriteMany");
+    }
+
+    #[test]
     fn early_stopping_stands_beside_with_an_account_of_its_own() {
         let mut images = Images {
-            suggestion: None,
             early_stopping: Some(image(json!({"image": "me/stop"}))),
+            ..Images::default()
         };
         let objects = made("Never", &images);
         let expected = [

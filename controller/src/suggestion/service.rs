@@ -11,10 +11,12 @@ use kube::core::GroupVersionKind;
 use kube::{Api, ResourceExt};
 use parking_lot::Mutex;
 use serde::Deserialize as _;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::deployment::{Images, objects};
+use crate::checkpoint;
 use crate::key::Key;
+use crate::port::ServiceImage;
 use crate::trial::diagnosis;
 use crate::world::{World, is_conflict, is_not_found, is_outage, text};
 
@@ -66,7 +68,11 @@ impl Services {
                         return Ok(Standing::Coming(why));
                     }
                 }
-                self.known.lock().insert(key.clone(), (uid.clone(), false));
+                let is_all = !images.run();
+                self.known.lock().insert(key.clone(), (uid.clone(), is_all));
+                if is_all {
+                    return Ok(Standing::Ready);
+                }
             }
         }
         let name = service_name(experiment);
@@ -106,7 +112,7 @@ impl Services {
         experiment: &Experiment,
     ) -> Result<(), kube::Error> {
         self.doubt(key);
-        if images(world, experiment).is_empty() {
+        if !images(world, experiment).run() {
             return Ok(());
         }
         let name = service_name(experiment);
@@ -123,13 +129,28 @@ impl Services {
 }
 
 fn images(world: &World, experiment: &Experiment) -> Images {
+    let suggester = &world.ports.suggester;
+    let suggestion = suggester.image(experiment);
+    let hands_on = suggestion.is_none() && checkpoint::trial_folder(experiment).is_some();
+    let volume = || suggester.volume(experiment).unwrap_or_default();
     Images {
-        suggestion: world.ports.suggester.image(experiment),
+        suggestion,
         early_stopping: world.ports.early_stopper.image(experiment),
+        checkpoints: hands_on.then(|| checkpoint_volume(volume())),
     }
 }
 
-async fn create(world: &World, key: &Key, object: &Value) -> Result<(), kube::Error> {
+/// The volume of checkpoints, for trials on several nodes unless the configuration says otherwise.
+fn checkpoint_volume(mut volume: ServiceImage) -> ServiceImage {
+    volume.volume_claim.get_or_insert_with(|| {
+        json!({
+            "accessModes": ["ReadWriteMany"], "resources": {"requests": {"storage": "5Gi"}},
+        })
+    });
+    volume
+}
+
+pub(super) async fn create(world: &World, key: &Key, object: &Value) -> Result<(), kube::Error> {
     let object = DynamicObject::deserialize(object).map_err(kube::Error::SerdeError)?;
     let types = object.types.clone().unwrap_or_default();
     let kind = GroupVersionKind::try_from(&types)
@@ -180,8 +201,6 @@ fn judge(deployment: &Deployment) -> Standing {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

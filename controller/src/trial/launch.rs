@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diwan_api::trial::condition_type;
-use diwan_api::{ConditionStatus, Conditions, Trial};
+use diwan_api::{ConditionStatus, Conditions, ResumePolicy, Trial};
+use kube::ResourceExt;
 use kube::api::{DynamicObject, PostParams};
 use serde_json::Value;
 
@@ -12,7 +13,9 @@ use super::diagnosis::{self, Obstacle, Pods};
 use super::kinds::Kind;
 use super::retries::{self, Retries};
 use super::{Controller, Error, Pass, owner_uid_of, run_object, status};
+use crate::checkpoint::Handover;
 use crate::event::Severity;
+use crate::key::Key;
 use crate::queue::Outcome;
 use crate::world::{is_conflict, is_not_found, is_outage, is_refused, text};
 
@@ -59,7 +62,46 @@ impl Controller {
     pub(super) async fn start(&self, pass: &Pass<'_>) -> Result<Outcome, Error> {
         let make_token = self.world.ports.make_token.as_ref();
         let token = make_token.map(|make| make(&pass.key.namespace, &pass.key.name));
-        let object = run_object::run_object(pass.trial, token).map_err(Error::Never)?;
+        let mut object = run_object::run_object(pass.trial, token).map_err(Error::Never)?;
+        let spent = self.hand_over(pass, &mut object)?;
+        let started = self.start_run(pass, &object).await;
+        if started.is_err() {
+            self.world.spent.put_back(&spent.0, spent.1);
+        }
+        started
+    }
+
+    /// Lets the pods of the run find the checkpoint that the trial continues. Returns which spent
+    /// ones they remove, with the experiment's uid.
+    fn hand_over(
+        &self,
+        pass: &Pass<'_>,
+        object: &mut DynamicObject,
+    ) -> Result<(String, Vec<String>), Error> {
+        let Some(key) = Key::of_owner(&pass.trial.metadata, "Experiment") else {
+            return Ok(<_>::default());
+        };
+        let experiment = self.world.experiments.get(&key);
+        let experiment = experiment
+            .ok_or_else(|| Error::NotYet(format!("the experiment {key} is not there")))?;
+        let Some(handover) = Handover::of(&experiment, pass.trial) else {
+            return Ok(<_>::default());
+        };
+        let ports = &self.world.ports;
+        if ports.suggester.image(&experiment).is_some() {
+            // A service in an image copies in the volume that it has mounted itself.
+            if experiment.spec.resume_policy == Some(ResumePolicy::FromVolume) {
+                handover.put_on(&mut object.data, None, &[]);
+            }
+            return Ok(<_>::default());
+        }
+        let uid = experiment.uid().unwrap_or_default();
+        let spent = self.world.spent.take(&uid);
+        handover.put_on(&mut object.data, ports.checkpoints.as_ref(), &spent);
+        Ok((uid, spent))
+    }
+
+    async fn start_run(&self, pass: &Pass<'_>, object: &DynamicObject) -> Result<Outcome, Error> {
         let said = pass
             .trial
             .status
@@ -67,14 +109,12 @@ impl Controller {
             .and_then(|s| s.condition(condition_type::RUNNING));
         if said.is_some_and(|condition| condition.status == ConditionStatus::False) {
             // It had to wait: that it runs is said only when it does.
-            self.create(pass, &object).await?;
+            self.create(pass, object).await?;
             self.write(pass, status::running).await?;
             return Ok(Outcome::Again(self.world.options.start_grace));
         }
-        let (created, written) = tokio::join!(
-            self.create(pass, &object),
-            self.write(pass, status::running)
-        );
+        let (created, written) =
+            tokio::join!(self.create(pass, object), self.write(pass, status::running));
         created.and(written)?;
         Ok(Outcome::Again(self.world.options.start_grace))
     }

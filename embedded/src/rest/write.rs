@@ -47,7 +47,10 @@ pub(super) async fn create(call: &Call<'_>) -> Result<Response<Body>, Status> {
         .await?;
     let mut response = read::write(call, 201, &object)?;
     reply::warn(&mut response, &warnings);
-    reply::warn(&mut response, &advice::of(target.resource, &object.value()));
+    let written = object.value();
+    reply::warn(&mut response, &advice::of(target.resource, &written));
+    let odd = call.api.advice(target.resource, &written);
+    reply::warn(&mut response, &odd);
     Ok(response)
 }
 

@@ -133,7 +133,7 @@ fn ports(container: &Value, path: &str, errors: &mut Vec<FieldError>) {
             let field = format!("{path}.ports[{i}].{name}");
             match port[name].as_i64().unwrap_or(0) {
                 0 if required => errors.push(FieldError::required(field, "")),
-                0 | 1..=65535 => {}
+                0..=65535 => {}
                 number => {
                     let detail = "must be between 1 and 65535, inclusive";
                     errors.push(FieldError::invalid(field, number, detail));

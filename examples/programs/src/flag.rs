@@ -1,5 +1,6 @@
 //! Values that flags accept. Each function reads one value and says in words what is wrong.
 
+use std::convert::Infallible;
 use std::str::FromStr;
 
 /// Reads a finite number greater than zero.
@@ -33,6 +34,19 @@ pub fn count(text: &str) -> Result<usize, String> {
     number(text, "a whole number of at least 1", |x| *x > 0)
 }
 
+/// Reads a seed: a whole number, or any text, such as a name, that stands for one.
+///
+/// # Errors
+/// Never.
+pub fn seed(text: &str) -> Result<u64, Infallible> {
+    let spelled = || {
+        let begin = 0xcbf2_9ce4_8422_2325_u64;
+        let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+        text.bytes().fold(begin, mix)
+    };
+    Ok(text.parse().unwrap_or_else(|_| spelled()))
+}
+
 fn number<N: FromStr>(text: &str, wanted: &str, good: fn(&N) -> bool) -> Result<N, String> {
     text.parse()
         .ok()
@@ -60,6 +74,8 @@ mod tests {
         assert!(share("1.01").is_err());
         assert_eq!(positive_share("1"), Ok(1.0));
         assert!(positive_share("0").is_err());
+        assert_eq!(seed("7"), Ok(7));
+        assert_ne!(seed("tune-a"), seed("tune-b"));
         assert_eq!(count("7"), Ok(7));
         assert!(count("0").is_err());
         assert!(count("2.5").is_err());

@@ -5,6 +5,8 @@
 //! and the same `--seed` give the same metrics on every machine. The programs know nothing of
 //! Diwan: a trial is any program that prints its result.
 
+pub mod changing_rate;
+pub mod checkpoint;
 pub mod dataset;
 pub mod flag;
 pub mod forest;

@@ -1,6 +1,7 @@
 //! The trial programs, seen from outside: flags in, metrics and an exit code out.
 
 use std::collections::HashMap;
+use std::fs;
 use std::path::Path;
 
 use assert_cmd::Command;
@@ -200,4 +201,18 @@ fn a_file_that_cannot_be_written_ends_with_1() {
         .code(1);
     let stderr = String::from_utf8_lossy(&assert.get_output().stderr).into_owned();
     assert!(stderr.starts_with("error: cannot write "), "{stderr}");
+}
+
+#[test]
+fn a_training_goes_on_from_the_checkpoint_that_it_finds() {
+    let folder = tempfile::tempdir().unwrap();
+    let checkpoint = format!("--checkpoint={}", folder.path().display());
+    let train = |epochs: &str| metrics("pbt-toy", &[epochs, "--lr=0.002", "--seed=a", &checkpoint]);
+    let parts = [train("--epochs=3"), train("--epochs=4")];
+    assert_eq!(parts[0]["epoch"], [1.0, 2.0, 3.0]);
+    assert_eq!(parts[1]["epoch"], [4.0, 5.0, 6.0, 7.0]);
+    fs::remove_dir_all(folder.path()).unwrap();
+    let whole = &train("--epochs=7")["Validation-accuracy"];
+    let parts = parts.map(|part| part["Validation-accuracy"].clone());
+    assert_eq!(*whole, parts.concat());
 }

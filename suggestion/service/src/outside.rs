@@ -23,6 +23,8 @@ const CONNECTIONS: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Outsiders {
     by_name: RwLock<BTreeMap<String, Arc<Outside>>>,
+    /// What is said of built-in algorithms, of which only the volume counts.
+    volumes: RwLock<BTreeMap<String, ServiceImage>>,
     /// Where services in images are, where these can run.
     images: Option<Images>,
 }
@@ -46,9 +48,13 @@ impl Outsiders {
     ) {
         let mut by_name = self.by_name.write().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::take(&mut *by_name);
+        let mut volumes = self.volumes.write().unwrap_or_else(PoisonError::into_inner);
+        volumes.clear();
         for config in configs {
-            let is_image = matches!(config.source, Source::Image(_));
-            if is_image && is_built_in(&config.algorithm_name) {
+            if let Source::Image(image) = &config.source
+                && is_built_in(&config.algorithm_name)
+            {
+                volumes.insert(config.algorithm_name, ServiceImage::clone(image));
                 continue;
             }
             let name = config.algorithm_name.clone();
@@ -58,6 +64,12 @@ impl Outsiders {
                 .unwrap_or_else(|| Arc::new(Outside::new(config, base, self.images.clone())));
             by_name.insert(name, outside);
         }
+    }
+
+    /// The volume of a built-in algorithm.
+    pub(crate) fn volume(&self, name: &str) -> Option<ServiceImage> {
+        let volumes = self.volumes.read().unwrap_or_else(PoisonError::into_inner);
+        volumes.get(name).cloned()
     }
 
     /// The names of those that can be asked.

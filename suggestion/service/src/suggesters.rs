@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use diwan_algorithms::{ALGORITHMS, find};
 use diwan_api::metadata::SUGGESTION_PORT;
-use diwan_api::{Experiment, FieldError};
+use diwan_api::{Experiment, FieldError, SearchSpace, Trial};
 
 use crate::config::{AlgorithmConfig, ServiceImage};
+use crate::history;
 use crate::known::{Known, TrialSource};
 use crate::outside::{Outside, Outsiders};
 use crate::place::{Images, Locate};
@@ -49,6 +50,32 @@ impl Suggesters {
     /// The image that serves the experiment's algorithm, if one does.
     pub fn image(&self, experiment: &Experiment) -> Option<ServiceImage> {
         self.outside(experiment)?.image().cloned()
+    }
+
+    /// What the configuration says of the volume of a built-in algorithm: it names an image, of which
+    /// only the volume counts.
+    pub fn volume(&self, experiment: &Experiment) -> Option<ServiceImage> {
+        let algorithm = experiment.spec.algorithm.as_ref()?;
+        self.outside.volume(&algorithm.algorithm_name)
+    }
+
+    /// The trials, by name, whose checkpoints nobody will continue any more, where a built-in
+    /// algorithm suggested them. The trials are those of a request.
+    pub fn spent_checkpoints(&self, experiment: &Experiment, trials: &[Arc<Trial>]) -> Vec<String> {
+        if self.outside(experiment).is_some() {
+            return Vec::new();
+        }
+        // Where a trial was does not matter, only how it ended.
+        let nowhere = SearchSpace {
+            parameters: Vec::new(),
+        };
+        let objective = experiment.spec.objective.as_ref();
+        let entries = trials.iter();
+        let entries: Vec<_> = entries
+            .map(|trial| history::entry(&nowhere, objective, trial))
+            .collect();
+        let spent = diwan_algorithms::spent_checkpoints(&entries);
+        spent.into_iter().map(str::to_owned).collect()
     }
 
     /// The names of all algorithms that can be asked, sorted.

@@ -21,6 +21,7 @@ mod installation;
 mod kinds;
 mod metrics;
 mod pods;
+mod populations;
 mod scale;
 mod sdk;
 mod steps;
@@ -44,6 +45,7 @@ const CASES: &[&[Case]] = &[
     metrics::CASES,
     v1alpha3::CASES,
     algorithms::CASES,
+    populations::CASES,
     kinds::CASES,
     pods::CASES,
     images::CASES,

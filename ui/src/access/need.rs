@@ -28,6 +28,11 @@ impl Action {
         LIST_EXPERIMENTS.of(namespace, "")
     }
 
+    /// To see an experiment.
+    pub(crate) fn get_experiment(namespace: &str, name: &str) -> Self {
+        GET_EXPERIMENT.of(namespace, name)
+    }
+
     /// To see which trials there are.
     pub(crate) fn list_trials(namespace: &str) -> Self {
         LIST_TRIALS.of(namespace, "")

@@ -2,8 +2,14 @@
 
 /// Names of columns; those after a `*` are shown with `-o wide` only.
 pub(super) fn names(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "Deployment" => &[
+    let row = COLUMNS.iter().find(|row| row.0 == kind);
+    row.map_or(&["Name", "Age"], |row| row.1)
+}
+
+const COLUMNS: &[(&str, &[&str])] = &[
+    (
+        "Deployment",
+        &[
             "Name",
             "Ready",
             "Up-to-date",
@@ -13,7 +19,10 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "*Images",
             "*Selector",
         ],
-        "ReplicaSet" => &[
+    ),
+    (
+        "ReplicaSet",
+        &[
             "Name",
             "Desired",
             "Current",
@@ -23,8 +32,14 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "*Images",
             "*Selector",
         ],
-        "StatefulSet" => &["Name", "Ready", "Age", "*Containers", "*Images"],
-        "CronJob" => &[
+    ),
+    (
+        "StatefulSet",
+        &["Name", "Ready", "Age", "*Containers", "*Images"],
+    ),
+    (
+        "CronJob",
+        &[
             "Name",
             "Schedule",
             "Timezone",
@@ -36,10 +51,19 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "*Images",
             "*Selector",
         ],
-        "ControllerRevision" => &["Name", "Controller", "Revision", "Age"],
-        "Endpoints" => &["Name", "Endpoints", "Age"],
-        "EndpointSlice" => &["Name", "AddressType", "Ports", "Endpoints", "Age"],
-        "PersistentVolumeClaim" => &[
+    ),
+    (
+        "ControllerRevision",
+        &["Name", "Controller", "Revision", "Age"],
+    ),
+    ("Endpoints", &["Name", "Endpoints", "Age"]),
+    (
+        "EndpointSlice",
+        &["Name", "AddressType", "Ports", "Endpoints", "Age"],
+    ),
+    (
+        "PersistentVolumeClaim",
+        &[
             "Name",
             "Status",
             "Volume",
@@ -50,7 +74,10 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "Age",
             "*VolumeMode",
         ],
-        "PersistentVolume" => &[
+    ),
+    (
+        "PersistentVolume",
+        &[
             "Name",
             "Capacity",
             "Access Modes",
@@ -63,7 +90,10 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "Age",
             "*VolumeMode",
         ],
-        "StorageClass" => &[
+    ),
+    (
+        "StorageClass",
+        &[
             "Name",
             "Provisioner",
             "ReclaimPolicy",
@@ -71,7 +101,10 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "AllowVolumeExpansion",
             "Age",
         ],
-        "ClusterRoleBinding" | "RoleBinding" => &[
+    ),
+    (
+        "RoleBinding",
+        &[
             "Name",
             "Role",
             "Age",
@@ -79,8 +112,21 @@ pub(super) fn names(kind: &str) -> &'static [&'static str] {
             "*Groups",
             "*ServiceAccounts",
         ],
-        "PriorityClass" => &["Name", "Value", "Global-Default", "Age", "PreemptionPolicy"],
-        "ResourceQuota" => &["Name", "Request", "Limit", "Age"],
-        _ => &["Name", "Age"],
-    }
-}
+    ),
+    (
+        "PriorityClass",
+        &["Name", "Value", "Global-Default", "Age", "PreemptionPolicy"],
+    ),
+    ("ResourceQuota", &["Name", "Request", "Limit", "Age"]),
+    (
+        "ClusterRoleBinding",
+        &[
+            "Name",
+            "Role",
+            "Age",
+            "*Users",
+            "*Groups",
+            "*ServiceAccounts",
+        ],
+    ),
+];

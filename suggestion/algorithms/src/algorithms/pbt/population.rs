@@ -7,7 +7,7 @@ use crate::{Problem, State, Trial};
 /// The label with the generation of a trial, as Katib's service writes it.
 pub(super) const GENERATION: &str = "pbt.suggestion.katib.kubeflow.org/generation";
 /// The label with the name of the trial whose checkpoint a trial continues, as there.
-pub(super) const PARENT: &str = "pbt.suggestion.katib.kubeflow.org/parent";
+pub(super) const PARENT: &str = diwan_api::metadata::LABEL_PARENT;
 /// The label that says which member of the population a trial belongs to.
 pub(super) const MEMBER: &str = "diwan.dev/member";
 
