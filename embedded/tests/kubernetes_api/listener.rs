@@ -159,7 +159,7 @@ async fn open_watches_do_not_hold_up_the_end() {
             .unwrap()
             .items
             .len(),
-        3
+        5
     );
     let mut idle = TcpStream::connect(port.address).await.unwrap();
     idle.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
