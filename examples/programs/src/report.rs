@@ -1,6 +1,5 @@
 //! Where metrics go: to stdout as text, and to a file if one is named.
 
-use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -55,6 +54,16 @@ impl Reporter {
 
     /// Writes one line with the given metrics.
     pub fn report(&mut self, metrics: &[(&str, f64)]) -> anyhow::Result<()> {
+        let printed = metrics.iter().map(|(name, value)| (*name, printed(*value)));
+        self.write(&printed.collect::<Vec<_>>())
+    }
+
+    /// Writes one line with a metric that is a text.
+    pub fn report_text(&mut self, name: &str, value: &str) -> anyhow::Result<()> {
+        self.write(&[(name, value.to_owned())])
+    }
+
+    fn write(&mut self, metrics: &[(&str, String)]) -> anyhow::Result<()> {
         let text = text_line(metrics);
         writeln!(io::stdout().lock(), "{text}").context("cannot write to stdout")?;
         if let Some((file, format)) = &mut self.file {
@@ -70,22 +79,20 @@ impl Reporter {
     }
 }
 
-fn text_line(metrics: &[(&str, f64)]) -> String {
-    let mut line = String::new();
-    for (index, (name, value)) in metrics.iter().enumerate() {
-        let gap = if index == 0 { "" } else { " " };
-        write!(line, "{gap}{name}={}", printed(*value)).expect("a String takes all text");
-    }
-    line
+fn text_line(metrics: &[(&str, String)]) -> String {
+    let pairs = metrics
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    pairs.collect::<Vec<_>>().join(" ")
 }
 
 /// Values are strings: upstream's collector skips JSON numbers.
-fn json_line(timestamp: &str, metrics: &[(&str, f64)]) -> Value {
+fn json_line(timestamp: &str, metrics: &[(&str, String)]) -> Value {
     let mut line = Map::from_iter([("timestamp".to_owned(), Value::from(timestamp))]);
     line.extend(
         metrics
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), printed(*value).into())),
+            .map(|(name, value)| ((*name).to_owned(), value.as_str().into())),
     );
     Value::Object(line)
 }
@@ -99,17 +106,23 @@ fn printed(value: f64) -> String {
 mod tests {
     use super::*;
 
-    const METRICS: &[(&str, f64)] = &[("epoch", 3.0), ("accuracy", 0.812_345_678), ("loss", 1e-5)];
+    fn metrics() -> [(&'static str, String); 3] {
+        let metrics = [("epoch", 3.0), ("accuracy", 0.812_345_678), ("loss", 1e-5)];
+        metrics.map(|(name, value)| (name, printed(value)))
+    }
 
     #[test]
     fn text_is_name_and_value() {
-        assert_eq!(text_line(METRICS), "epoch=3 accuracy=0.812346 loss=0.00001");
+        assert_eq!(
+            text_line(&metrics()),
+            "epoch=3 accuracy=0.812346 loss=0.00001"
+        );
     }
 
     #[test]
     fn json_has_values_as_strings() {
         assert_eq!(
-            json_line("2026-01-02T03:04:05Z", METRICS).to_string(),
+            json_line("2026-01-02T03:04:05Z", &metrics()).to_string(),
             r#"{"accuracy":"0.812346","epoch":"3","loss":"0.00001","timestamp":"2026-01-02T03:04:05Z"}"#
         );
     }
