@@ -87,7 +87,9 @@ fn best_trials(finished: &Finished) -> String {
     let head = format!("experiment {name}: {state}\n");
     let failures = failures(&finished.trials);
     let Some((value, first)) = ranked.first() else {
-        return format!("{head}no trial reported the objective\n{failures}");
+        let text = optimal_text(experiment, &objective);
+        let text = text.unwrap_or_else(|| "no trial reported the objective\n".to_owned());
+        return format!("{head}{text}{failures}");
     };
     let rows = ranked
         .iter()
@@ -102,6 +104,16 @@ fn best_trials(finished: &Finished) -> String {
         "{head}{table}{others}{failures}{}",
         best(first, &objective, *value)
     )
+}
+
+/// The optimal trial of an experiment whose objective is a text.
+fn optimal_text(experiment: &Experiment, objective: &ObjectiveSpec) -> Option<String> {
+    let optimal = &experiment.status.as_ref()?.current_optimal_trial;
+    let name = &objective.objective_metric_name;
+    let value = optimal.observation.metric(name)?;
+    let value = value.value(objective.strategy(name)?);
+    let trial = &optimal.best_trial_name;
+    Some(format!("optimal trial: {trial} with {name}={value}\n"))
 }
 
 fn header(objective: &ObjectiveSpec, best: &Trial) -> Vec<String> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use diwan_api::metadata::ANNOTATION_SUGGESTION;
+use diwan_api::metadata::{ANNOTATION_SUGGESTION, UNAVAILABLE};
 use diwan_api::observation::objective_value;
 use diwan_api::trial::condition_type;
 use diwan_api::{Conditions, ObjectiveType, Trial};
@@ -246,6 +246,15 @@ impl Ledger {
         Some((trial, value))
     }
 
+    /// The best trial; where the objective is a text, which has no order, the newest that has it.
+    pub fn optimal(&self) -> Option<&Arc<Trial>> {
+        if let Some((best, _)) = self.best() {
+            return Some(best);
+        }
+        let (_, newest) = self.by_state[TrialState::Succeeded as usize].last()?;
+        self.get(newest).filter(|trial| has_text(trial))
+    }
+
     /// How many trials ended within this time before `now`.
     pub fn ended_within(&self, window: Duration, now: Timestamp) -> usize {
         let is_recent = |at: &&Timestamp| {
@@ -273,6 +282,21 @@ fn score(trial: &Trial, state: TrialState) -> Option<Score> {
         1.0
     };
     value.is_finite().then_some(Score(sign * value))
+}
+
+/// Whether the objective of a trial is a text, as the architecture that a search derived.
+fn has_text(trial: &Trial) -> bool {
+    let observation = trial.status.as_ref().and_then(|s| s.observation.as_ref());
+    let value =
+        observation
+            .zip(trial.spec.objective.as_ref())
+            .and_then(|(observation, objective)| {
+                let name = &objective.objective_metric_name;
+                Some(observation.metric(name)?.value(objective.strategy(name)?))
+            });
+    value.is_some_and(|text| {
+        !text.is_empty() && text != UNAVAILABLE && text.trim().parse::<f64>().is_err()
+    })
 }
 
 #[cfg(test)]
@@ -349,6 +373,21 @@ mod tests {
             ledger.apply(Arc::new(trial), Timestamp::UNIX_EPOCH);
         }
         assert_eq!(ledger.count(TrialState::Succeeded), 4);
+        assert!(ledger.best().is_none() && ledger.optimal().is_none());
+    }
+
+    #[test]
+    fn the_newest_text_is_the_optimal_one() {
+        let mut ledger = Ledger::default();
+        for name in 0..3 {
+            let mut trial = (*trial(name, 2, 0)).clone();
+            let observation = trial.status.as_mut().unwrap().observation.as_mut().unwrap();
+            observation.metrics[0].min = UNAVAILABLE.to_owned();
+            observation.metrics[0].latest = format!("Genotype({name})");
+            ledger.apply(Arc::new(trial), Timestamp::UNIX_EPOCH);
+        }
         assert!(ledger.best().is_none());
+        let optimal = ledger.optimal().unwrap();
+        assert_eq!(optimal.metadata.name.as_deref(), Some("2"));
     }
 }

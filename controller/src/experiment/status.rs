@@ -31,7 +31,7 @@ pub(super) fn status(
         ..ExperimentStatus::default()
     };
     count(&mut status, ledger);
-    if let Some((best, _)) = ledger.best() {
+    if let Some(best) = ledger.optimal() {
         status.current_optimal_trial = OptimalTrial {
             best_trial_name: best.metadata.name.clone().unwrap_or_default(),
             parameter_assignments: best.spec.parameter_assignments.clone(),
