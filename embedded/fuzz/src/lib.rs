@@ -166,7 +166,9 @@ impl Server {
     async fn check_written(&self, collection: &str, answer: &Answer) {
         let name = answer.json()["metadata"]["name"].clone();
         let Some(name) = name.as_str() else { return };
-        let path = format!("{collection}/{name}");
+        // Names of roles may hold whatever a path may, if it is escaped.
+        let escaped: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let path = format!("{collection}/{escaped}");
         let got = self.get(&path, "application/json").await;
         if got.code == 404 {
             // Of an object that was only to be deleted.
