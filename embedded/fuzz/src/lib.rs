@@ -167,8 +167,10 @@ impl Server {
         let name = answer.json()["metadata"]["name"].clone();
         let Some(name) = name.as_str() else { return };
         // Names of roles may hold whatever a path may, if it is escaped.
-        let escaped: String = name.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let path = format!("{collection}/{escaped}");
+        let mut path = format!("{collection}/");
+        for byte in name.bytes() {
+            let _ = write!(path, "%{byte:02X}");
+        }
         let got = self.get(&path, "application/json").await;
         if got.code == 404 {
             // Of an object that was only to be deleted.
