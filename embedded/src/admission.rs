@@ -3,7 +3,7 @@
 
 mod limit_range;
 mod priority;
-mod quantity;
+pub(crate) mod quantity;
 pub(crate) mod quota;
 mod resources;
 mod service_account;
@@ -34,10 +34,6 @@ pub(crate) fn mutate(
         "PersistentVolumeClaim" => {
             let ranges = api.list(&LIMIT_RANGES, Some(namespace)).0;
             limit_range::check_claim(&ranges, object).map_err(refuse)
-        }
-        "LimitRange" => {
-            limit_range::complete(object);
-            Ok(())
         }
         "PriorityClass" => {
             let classes = api.list(&PRIORITY_CLASSES, None).0;

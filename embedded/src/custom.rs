@@ -5,6 +5,7 @@ pub(crate) mod definition;
 mod keeper;
 pub(crate) mod problem;
 mod rules;
+mod scale;
 pub(crate) mod status;
 mod version;
 
@@ -73,6 +74,7 @@ impl Custom {
     /// Everything that is wrong with an object.
     pub(crate) fn check(&self, object: &Value, old: Option<&Value>) -> Vec<Cause> {
         let mut causes = self.schema().validate(object, old);
+        scale::check(&self.version, object, &mut causes);
         let rules = self.rules.get_or_init(|| Rules::new(self.written_schema()));
         if rules.is_empty() {
             return causes;

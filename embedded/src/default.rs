@@ -2,6 +2,7 @@
 
 mod apps;
 mod job;
+mod limit_range;
 mod pod;
 mod rbac;
 mod secret;
@@ -34,8 +35,19 @@ pub(crate) fn apply(resource: &Resource, object: &mut Value) {
         "Namespace" => namespace(object),
         "RoleBinding" | "ClusterRoleBinding" => rbac::apply(object),
         "PriorityClass" => priority_class(object),
+        "LimitRange" => limit_range::apply(object),
         "Event" => event(object),
         _ => {}
+    }
+}
+
+/// Names a new object that needs no name. Among all kinds these are ranges.
+pub(crate) fn name(resource: &Resource, object: &mut Value) {
+    let is_named = ["name", "generateName"]
+        .iter()
+        .any(|field| !metadata::text(object, field).is_empty());
+    if resource.kind == "LimitRange" && !is_named {
+        metadata::set(object, "name", uuid::Uuid::new_v4().to_string());
     }
 }
 

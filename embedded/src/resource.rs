@@ -75,12 +75,15 @@ impl Resource {
     pub(crate) fn counts_generations(&self) -> bool {
         self.custom
             || matches!(
-                self.group,
-                "apps"
-                    | "batch"
-                    | "apiextensions.k8s.io"
-                    | "scheduling.k8s.io"
-                    | "discovery.k8s.io"
+                self.kind,
+                "Deployment"
+                    | "ReplicaSet"
+                    | "StatefulSet"
+                    | "Job"
+                    | "CronJob"
+                    | "CustomResourceDefinition"
+                    | "PriorityClass"
+                    | "EndpointSlice"
             )
     }
 }

@@ -101,7 +101,7 @@ where
         let accept = accept.and_then(|value| value.to_str().ok());
         let yaml = accept.is_some_and(|accept| Form::negotiate(accept) == Some(Form::Yaml));
         Box::pin(async move {
-            let failure = |status: Status| match reply::yaml(status.code, &status.to_value()) {
+            let failure = |status: Status| match reply::yaml_failure(&status) {
                 Ok(response) if yaml => response,
                 _ => reply::failure(&status),
             };
@@ -189,10 +189,16 @@ where
                 user_agent: text(header::USER_AGENT),
                 body,
             };
-            let mut response = dispatch(&parts.method, &call).await?;
-            if let Some(warning) = kinds.deprecation(call.target.resource) {
-                reply::warn(&mut response, &[warning.to_owned()]);
-            }
+            let answered = dispatch(&parts.method, &call).await;
+            let Some(warning) = kinds.deprecation(call.target.resource) else {
+                return answered;
+            };
+            let mut response = answered.map_err(|status| match status.code {
+                // Refused before anybody looked at what it is about.
+                415 => status,
+                _ => status.warned(warning),
+            })?;
+            reply::warn(&mut response, &[warning.to_owned()]);
             Ok(response)
         }
         Route::Usage(path) => usage::answer(api, &parts.method, &path, &query),
@@ -209,8 +215,8 @@ where
             Err(Status::method_not_allowed())
         }
         Route::Discovery(path) => match discovery::answer(&kinds, &path, accept, host(&parts)) {
-            // A group that is not known: what answers elsewhere knows no page for it.
-            Err(_) if path.matches('/').count() == 1 && path.starts_with("apis/") => Ok(nowhere()),
+            // A group that is not built in: what answers elsewhere knows no page for it.
+            Err(_) if !path::is_builtin(&kinds, &path) => Ok(nowhere()),
             answer => answer,
         },
         Route::OpenApi(path) => openapi::answer(&kinds, &path),

@@ -20,6 +20,8 @@ pub struct Status {
     pub details: Option<Box<Value>>,
     /// Where a client may go on with a list that has become too old.
     pub(crate) goes_on: Option<String>,
+    /// What the client is told beside it, in headers.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// One reason among several why an object is invalid.
@@ -48,7 +50,14 @@ impl Status {
             message: message.into(),
             details: None,
             goes_on: None,
+            warnings: Vec::new(),
         }
+    }
+
+    /// The same failure, with a warning.
+    pub(crate) fn warned(mut self, warning: &str) -> Self {
+        self.warnings.push(warning.to_owned());
+        self
     }
 
     /// No such object.

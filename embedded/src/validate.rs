@@ -6,6 +6,7 @@ mod job;
 mod label_selector;
 mod meta;
 mod pod;
+mod quota;
 mod rbac;
 mod secret;
 mod service;
@@ -114,6 +115,7 @@ pub(crate) fn builtin(resource: &Resource, object: &Value) -> Vec<Cause> {
         "Role" | "ClusterRole" => rbac::role(resource, object, &mut causes),
         "RoleBinding" | "ClusterRoleBinding" => rbac::binding(resource, object, &mut causes),
         "PriorityClass" => rbac::priority_class(object, &mut causes),
+        "ResourceQuota" => quota::check(&object["spec"], &mut causes),
         _ => {}
     }
     causes.extend(match resource.kind {

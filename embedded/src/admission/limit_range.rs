@@ -10,32 +10,6 @@ use crate::admission::quantity::Quantity;
 
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 
-/// Fills in what a new range leaves out.
-pub(super) fn complete(range: &mut Value) {
-    let items = range["spec"]["limits"].as_array_mut();
-    for item in items
-        .into_iter()
-        .flatten()
-        .filter(|item| item["type"] == "Container")
-    {
-        inherit(item, "default", "max");
-        inherit(item, "defaultRequest", "default");
-        inherit(item, "defaultRequest", "min");
-    }
-}
-
-fn inherit(item: &mut Value, to: &str, from: &str) {
-    let Some(source) = item[from].as_object().cloned() else {
-        return;
-    };
-    if item[to].is_null() {
-        item[to] = json!({});
-    }
-    if let Some(target) = item[to].as_object_mut() {
-        merge(target, &source);
-    }
-}
-
 /// Adds what is missing, and tells its names.
 fn merge(target: &mut Map<String, Value>, source: &Map<String, Value>) -> Vec<String> {
     let mut added = Vec::new();
@@ -269,7 +243,8 @@ mod tests {
 
     use serde_json::{Value, json};
 
-    use super::{check_claim, check_pod, complete, fill};
+    use super::{check_claim, check_pod, fill};
+    use crate::{default, resource::LIMIT_RANGES};
 
     /// The range and the pods that a kube-apiserver of version 1.36.3 was asked about.
     fn ranges() -> [Arc<Value>; 1] {
@@ -282,7 +257,7 @@ mod tests {
             { "type": "Pod", "max": { "memory": "2Gi" } },
             { "type": "PersistentVolumeClaim", "max": { "storage": "2Gi" }, "min": { "storage": "1Gi" } },
         ] } });
-        complete(&mut range);
+        default::apply(&LIMIT_RANGES, &mut range);
         [Arc::new(range)]
     }
 
@@ -290,23 +265,6 @@ mod tests {
         json!({
             "metadata": {}, "spec": { "containers": [{ "name": "c", "resources": resources }] },
         })
-    }
-
-    #[test]
-    fn a_range_completes_itself() {
-        let range = &ranges()[0];
-        let request = &range["spec"]["limits"][0]["defaultRequest"];
-        assert_eq!(request, &json!({ "cpu": "250m", "memory": "1Gi" }));
-        let mut other = json!({ "spec": { "limits": [
-            { "type": "Container", "max": { "cpu": "1" }, "min": { "memory": "1Mi" } },
-        ] } });
-        complete(&mut other);
-        let item = &other["spec"]["limits"][0];
-        assert_eq!(item["default"], json!({ "cpu": "1" }));
-        assert_eq!(
-            item["defaultRequest"],
-            json!({ "cpu": "1", "memory": "1Mi" })
-        );
     }
 
     #[test]

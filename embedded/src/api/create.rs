@@ -12,7 +12,7 @@ use crate::{
     custom::{Custom, definition},
     default, metadata,
     ownership::{self, Writer},
-    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, Resource},
+    resource::{CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, PERSISTENT_VOLUMES, Resource},
     status::Status,
     storage_class,
     store::{Change, Expect, Key, Object, Outcome},
@@ -60,6 +60,7 @@ impl Api {
             return Err(Status::new(405, "MethodNotAllowed", why));
         }
         prepare(resource, namespace, &mut object)?;
+        default::name(resource, &mut object);
         if metadata::name(&object).is_empty() && metadata::text(&object, "generateName").is_empty()
         {
             return Err(validate::name_required(resource));
@@ -75,6 +76,9 @@ impl Api {
         self.track(resource, None, &mut object, writer);
         ownership::disown(&mut object, &made);
         default::storage::protect(resource.kind, &mut object);
+        if resource == &PERSISTENT_VOLUMES {
+            default::storage::enter_phase(&Value::Null, &mut object);
+        }
         storage_class::choose(self, resource, &mut object);
         address::assign(self, resource, &mut object)?;
         admission::mutate(self, resource, namespace, &mut object)?;

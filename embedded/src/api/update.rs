@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation};
 use crate::{
-    address, conversion, event_view, metadata,
+    address, conversion, default, event_view, metadata,
     ownership::{self, Writer, same_but_times},
-    resource::Resource,
+    resource::{ENDPOINT_SLICES, PERSISTENT_VOLUMES, PRIORITY_CLASSES, Resource},
     status::Status,
     store::{Change, Expect, Object, Outcome},
     validate::{self, immutable},
@@ -233,6 +233,9 @@ impl Api {
         merge(resource, subresource, before, new);
         address::keep(resource, before, new);
         self.default(resource, subresource, new);
+        if resource == &PERSISTENT_VOLUMES {
+            default::storage::enter_phase(before, new);
+        }
         if address::is_moved(resource, before, new) {
             return Ok(());
         }
@@ -394,18 +397,21 @@ fn merge(resource: &Resource, subresource: Subresource, old: &Value, new: &mut V
     }
 }
 
-/// Counts the generation up when anything but metadata and status has changed.
+/// Counts the generation up when anything but metadata and status has changed. Kubernetes gives
+/// classes a first generation that it never counts up, and counts labels of slices.
 fn count_generation(resource: &Resource, old: &Value, new: &mut Value) {
-    if !resource.counts_generations() {
+    if !resource.counts_generations() || resource == &PRIORITY_CLASSES {
         return;
     }
+    let relabelled =
+        resource == &ENDPOINT_SLICES && old["metadata"]["labels"] != new["metadata"]["labels"];
     let counted = |field: &&String| !matches!(field.as_str(), "metadata" | "status");
     let (before, after) = (old.as_object(), new.as_object());
     let mut fields = before
         .into_iter()
         .chain(after)
         .flat_map(|object| object.keys());
-    if fields.any(|field| counted(&field) && old.get(field) != new.get(field)) {
+    if relabelled || fields.any(|field| counted(&field) && old.get(field) != new.get(field)) {
         let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
         metadata::set(new, "generation", json!(generation));
     }

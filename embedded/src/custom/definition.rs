@@ -112,7 +112,15 @@ pub(crate) fn validate(definition: &Value, old: Option<&Value>) -> Vec<Cause> {
         )),
     }
     check_versions(definition, &mut causes);
+    check_first_version(definition, &mut causes);
     if spec["preserveUnknownFields"] == true {
+        if schemas(definition)
+            .iter()
+            .any(|(schema, _)| structural::has_defaults(schema))
+        {
+            let detail = "must be false in order to use defaults in the schema";
+            causes.push(invalid("spec.preserveUnknownFields", &json!(true), detail));
+        }
         let detail = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in \
                       spec.versions[*].schema instead";
         causes.push(invalid("spec.preserveUnknownFields", &json!(true), detail));
@@ -169,6 +177,17 @@ fn check_versions(definition: &Value, causes: &mut Vec<Cause>) {
     if versions.iter().filter(|v| v["storage"] == true).count() != 1 {
         let detail = "must have exactly one version marked as storage version";
         causes.push(invalid("spec.versions", &brief(versions), detail));
+    }
+}
+
+/// Kubernetes keeps the name of the first version in a field of its own as well, and looks there too.
+fn check_first_version(definition: &Value, causes: &mut Vec<Cause>) {
+    let first = versions(definition).first();
+    let name = first.and_then(|version| version["name"].as_str());
+    if let Some(name) = name
+        && let Some(detail) = names::dns_1035(name)
+    {
+        causes.push(invalid("spec.version", &json!(name), detail));
     }
 }
 

@@ -20,6 +20,7 @@ pub(super) fn deployment(object: &mut Value) {
         }
     }
     template(spec);
+    status(object);
 }
 
 /// Sets what a ReplicaSet leaves out.
@@ -86,10 +87,18 @@ pub(super) fn cron_job(object: &mut Value) {
     if let Some(pods) = pods {
         template(pods);
     }
+    status(object);
 }
 
 fn spec(object: &mut Value) -> Option<&mut Map<String, Value>> {
     child(object.as_object_mut()?, "spec")
+}
+
+/// An empty status is there from the start.
+fn status(object: &mut Value) {
+    if let Some(fields) = object.as_object_mut() {
+        child(fields, "status");
+    }
 }
 
 fn template(spec: &mut Map<String, Value>) {

@@ -12,6 +12,12 @@ pub(super) fn apply(service: &mut Value) {
     if let Some(spec) = child(fields, "spec") {
         set(spec, "type", json!("ClusterIP"));
         set(spec, "sessionAffinity", json!("None"));
+        if spec["sessionAffinity"] == "ClientIP" {
+            let remembered = child(spec, "sessionAffinityConfig");
+            if let Some(client) = remembered.and_then(|config| child(config, "clientIP")) {
+                set(client, "timeoutSeconds", json!(10800));
+            }
+        }
         if spec["type"] == "ExternalName" {
             for field in [
                 "clusterIP",
@@ -42,9 +48,8 @@ pub(super) fn apply(service: &mut Value) {
             if port.get("nodePort") == Some(&json!(0)) {
                 port.remove("nodePort");
             }
-            if let Some(number) = port.get("port").cloned() {
-                set(port, "targetPort", number);
-            }
+            let number = port.get("port").cloned().unwrap_or(json!(0));
+            set(port, "targetPort", number);
         }
     }
     if let Some(status) = child(fields, "status") {

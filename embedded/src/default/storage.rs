@@ -1,5 +1,6 @@
 //! Defaults of volumes, claims and their classes.
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::{child, set};
@@ -45,6 +46,25 @@ pub(super) fn volume(object: &mut Value) {
     }
     if let Some(status) = child(fields, "status") {
         set(status, "phase", json!("Pending"));
+    }
+}
+
+/// Records when a volume came into the phase that it is in, unless its writer has.
+pub(crate) fn enter_phase(before: &Value, volume: &mut Value) {
+    const SINCE: &str = "lastPhaseTransitionTime";
+    let (old, new) = (&before["status"], &volume["status"]);
+    let since = if old["phase"] != new["phase"] {
+        if !new[SINCE].is_null() && new[SINCE] != old[SINCE] {
+            return;
+        }
+        json!(metadata::time(Timestamp::now()))
+    } else if new[SINCE].is_null() && !old[SINCE].is_null() {
+        old[SINCE].clone()
+    } else {
+        return;
+    };
+    if let Some(status) = volume["status"].as_object_mut() {
+        status.insert(SINCE.to_owned(), since);
     }
 }
 

@@ -7,7 +7,9 @@ use super::{element, entry::Entries, set::FieldSet};
 use crate::resource::Resource;
 
 /// Kinds, and paths of such fields.
-const MADE: [(&str, &[&str]); 15] = [
+const MADE: [(&str, &[&str]); 17] = [
+    ("Event", &["reportingComponent"]),
+    ("Event", &["reportingInstance"]),
     ("Namespace", &["spec", "finalizers"]),
     ("Pod", &["spec", "preemptionPolicy"]),
     ("Pod", &["spec", "priority"]),

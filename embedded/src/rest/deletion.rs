@@ -14,6 +14,11 @@ use crate::{
     validate::cause,
 };
 
+/// What who deletes a Job is told, unless told what is to become of its pods.
+const ORPHANS: &str = "child pods are preserved by default when jobs are deleted; set \
+    propagationPolicy=Background to remove them or set propagationPolicy=Orphan to suppress this \
+    warning";
+
 /// Deletes one object.
 pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let options = options(call)?;
@@ -23,7 +28,11 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
     let deletion = call
         .api
         .delete(resource, target.namespace(), target.name(), options)
-        .await?;
+        .await;
+    let deletion = match deletion {
+        Err(status) if orphans => return Err(status.warned(ORPHANS)),
+        deletion => deletion?,
+    };
     let mut response = match deletion {
         Deletion::Gone(object) if !resource.returns_deleted => {
             let uid = metadata::uid(&object);
@@ -35,15 +44,7 @@ pub(super) async fn one(call: &Call<'_>) -> Result<Response<Body>, Status> {
         }
     };
     if orphans {
-        reply::warn(
-            &mut response,
-            &[
-                "child pods are preserved by default when jobs are deleted; set \
-               propagationPolicy=Background to remove them or set propagationPolicy=Orphan to \
-               suppress this warning"
-                    .to_owned(),
-            ],
-        );
+        reply::warn(&mut response, &[ORPHANS.to_owned()]);
     }
     Ok(response)
 }

@@ -30,6 +30,11 @@ pub(super) fn check(
         return Err(invalid(&patch.shown(new), &why));
     }
     check_place(call, new)?;
+    check_uid(call, old, new)
+}
+
+/// Checks that an object stays the one that it is.
+pub(super) fn check_uid(call: &Call<'_>, old: &Value, new: &Value) -> Result<(), Status> {
     let (before, after) = (metadata::uid(old), metadata::uid(new));
     if !after.is_empty() && before != after {
         let cause = Cause {
@@ -37,7 +42,10 @@ pub(super) fn check(
             reason: "FieldValueInvalid",
             message: format!("Invalid value: {after:?}: field is immutable"),
         };
-        return Err(Status::invalid(resource, call.target.name(), &[cause]));
+        // Kubernetes checks this twice.
+        let causes = [cause.clone(), cause];
+        let (resource, name) = (call.target.resource, call.target.name());
+        return Err(Status::invalid(resource, name, &causes));
     }
     Ok(())
 }

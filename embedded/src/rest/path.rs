@@ -99,6 +99,13 @@ pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
     }
 }
 
+/// Whether a path of discovery is about a group of built-in kinds.
+pub(super) fn is_builtin(kinds: &Kinds, path: &str) -> bool {
+    let group = path.split('/').nth(1);
+    let mut rows = kinds.all().iter();
+    rows.any(|row| !row.custom && Some(row.group) == group)
+}
+
 /// What is not there: in the groups of custom kinds no page, elsewhere no resource.
 fn missing(kinds: &Kinds, group: &str) -> Result<Route, Status> {
     match kinds.all().iter().find(|r| r.group == group) {

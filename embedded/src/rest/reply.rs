@@ -30,7 +30,16 @@ pub(super) fn text(text: &'static str) -> Response<Body> {
 
 /// Why a request failed.
 pub(crate) fn failure(status: &Status) -> Response<Body> {
-    let mut response = json(status.code, &status.to_value());
+    explained(status, json(status.code, &status.to_value()))
+}
+
+/// The same in YAML.
+pub(super) fn yaml_failure(status: &Status) -> Result<Response<Body>, Status> {
+    Ok(explained(status, yaml(status.code, &status.to_value())?))
+}
+
+fn explained(status: &Status, mut response: Response<Body>) -> Response<Body> {
+    warn(&mut response, &status.warnings);
     if let Some(seconds) = status.retry_after() {
         response
             .headers_mut()

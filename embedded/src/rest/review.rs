@@ -32,6 +32,9 @@ pub(super) fn answer(
         "TokenReview" => token_review(api, object)?,
         "SelfSubjectReview" => {
             object["status"] = json!({ "userInfo": user.info() });
+            if let Some(fields) = object.as_object_mut() {
+                fields.remove("spec");
+            }
             metadata::set(
                 &mut object,
                 "creationTimestamp",

@@ -164,6 +164,8 @@ fn check(resource: &Resource, name: &str, paths: &Paths<'_>, scale: &Value) -> R
         Value::Null => Ok(()),
         replicas => match replicas.as_i64() {
             None => refuse(replicas, "must be an integer"),
+            // Its schema has a say, too.
+            Some(_) if resource.custom => Ok(()),
             Some(count) if count < 0 => refuse(replicas, "should be a non-negative integer"),
             Some(count) if count > i64::from(i32::MAX) => {
                 refuse(replicas, "should be less than or equal to 2147483647")

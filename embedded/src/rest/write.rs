@@ -15,6 +15,7 @@ use crate::{
     resource::NAMESPACES,
     schema::Schema,
     status::Status,
+    store::Object,
     validate::advice,
 };
 
@@ -89,8 +90,19 @@ pub(super) async fn update(call: &Call<'_>) -> Result<Response<Body>, Status> {
             },
         )
         .await?;
-    let mut response = read::write(call, 200, &object)?;
-    reply::warn(&mut response, &warnings);
+    changed(call, &object, &warnings)
+}
+
+/// The answer to a change.
+fn changed(
+    call: &Call<'_>,
+    object: &Object,
+    warnings: &[String],
+) -> Result<Response<Body>, Status> {
+    let mut response = read::write(call, 200, object)?;
+    reply::warn(&mut response, warnings);
+    let advice = advice::of_any(call.target.resource, &object.value());
+    reply::warn(&mut response, &advice);
     Ok(response)
 }
 
@@ -199,7 +211,9 @@ impl Apply<'_> {
 
 impl Change for Apply<'_> {
     fn make(&self, call: &Call<'_>, current: &Value) -> Result<(Value, Vec<String>), Status> {
-        Ok((self.to(call, Some(current))?, Vec::new()))
+        let new = self.to(call, Some(current))?;
+        patched::check_uid(call, current, &new)?;
+        Ok((new, Vec::new()))
     }
 }
 
@@ -231,9 +245,7 @@ async fn change(
             revise,
         )
         .await?;
-    let mut response = read::write(call, 200, &object)?;
-    reply::warn(&mut response, &warnings);
-    Ok(response)
+    changed(call, &object, &warnings)
 }
 
 fn check_escalation(call: &Call<'_>, new: &Value, old: &Value) -> Result<(), Status> {

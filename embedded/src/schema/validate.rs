@@ -40,7 +40,6 @@ impl Schema {
         match value {
             Value::Number(number) => number::check(node, number, path.as_str(), causes),
             Value::String(text) => text::check(node, text, path.as_str(), causes),
-            Value::Array(items) => list::check(node, items, path, causes),
             Value::Object(fields) => {
                 check_required(node, fields, path, causes);
                 list::check_properties(node, fields, path.as_str(), causes);
@@ -53,6 +52,9 @@ impl Schema {
                 self.check(node, value, old, path, causes);
             }
         });
+        if let Value::Array(items) = value {
+            list::check(node, items, path, causes);
+        }
     }
 }
 

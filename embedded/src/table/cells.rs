@@ -90,7 +90,23 @@ pub(super) fn columns(resource: &Resource) -> Vec<Column> {
             Some(name) => column(name, 1),
             None => column(name, 0),
         })
+        .map(|column| Column {
+            type_: type_of(resource.kind, &column.name).to_owned(),
+            ..column
+        })
         .collect()
+}
+
+/// What the cells of a column are.
+fn type_of(kind: &str, column: &str) -> &'static str {
+    match (kind, column) {
+        (_, "Created At") => "date",
+        ("CronJob", "Suspend") | ("PriorityClass", "Global-Default") => "boolean",
+        ("CronJob", "Active")
+        | ("PriorityClass", "Value")
+        | ("ReplicaSet", "Desired" | "Current" | "Ready") => "integer",
+        _ => "string",
+    }
 }
 
 /// The cells of an object.

@@ -1,17 +1,15 @@
 //! A real kube-apiserver.
 
 use std::{
-    env, fs,
+    env,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
 };
 
 use axum::body::Body;
-use base64::{Engine, prelude::BASE64_STANDARD};
 use http::Request;
 use http_body_util::BodyExt;
-use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::server::Server;
@@ -41,16 +39,7 @@ impl Kubernetes {
 
     /// The server, with the kinds of ours.
     pub(crate) async fn server(&self) -> Server {
-        let text = fs::read_to_string(&self.kubeconfig).unwrap();
-        let config: Value = serde_saphyr::from_str(&text).unwrap();
-        let cluster = &config["clusters"][0]["cluster"];
-        let address = cluster["server"].as_str().unwrap();
-        let certificate = cluster["certificate-authority-data"].as_str().unwrap();
-        let server = Server::remote(
-            address.strip_prefix("https://").unwrap(),
-            &BASE64_STANDARD.decode(certificate).unwrap(),
-            config["users"][0]["user"]["token"].as_str().unwrap(),
-        );
+        let server = Server::of(&self.kubeconfig);
         install(&server).await;
         server
     }

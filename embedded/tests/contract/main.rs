@@ -28,7 +28,7 @@ use crate::{
 /// This API answers as Kubernetes did when the answers were recorded.
 #[tokio::test]
 async fn embedded_answers_as_kubernetes_does() {
-    let (server, _directory) = Server::embedded();
+    let (server, _directory) = Server::embedded().await;
     let topics = Topic::all();
     let given = answers(&server, &topics).await;
     let mut verdict = Verdict::default();

@@ -90,6 +90,15 @@ impl Normal {
                         self.value(&object)
                     }
                     ("resourceVersion", Value::String(version)) => json!(self.version(version)),
+                    // By time, so that it depends on when a second begins.
+                    ("managedFields", Value::Array(entries)) => self.value(&ordered(entries)),
+                    // Whom an apply disturbs is told in any order.
+                    ("causes", Value::Array(causes)) => self.value(&sorted(causes)),
+                    // Prose.
+                    ("columnDefinitions", Value::Array(columns)) => columns
+                        .iter()
+                        .map(|column| self.value(&undescribed(column)))
+                        .collect(),
                     ("cells", Value::Array(cells)) => {
                         cells.iter().map(|cell| self.cell(cell)).collect()
                     }
@@ -209,6 +218,36 @@ fn part(body: &Value, path: &str) -> Value {
         };
     }
     found.clone()
+}
+
+/// The entries of managed fields by who they are of.
+fn ordered(entries: &[Value]) -> Value {
+    let mut entries = entries.to_vec();
+    entries.sort_by_key(|entry| {
+        ["operation", "manager", "subresource"].map(|field| entry[field].to_string())
+    });
+    Value::Array(entries)
+}
+
+/// The causes of a conflict of managers by their fields; others as they are.
+fn sorted(causes: &[Value]) -> Value {
+    let mut causes = causes.to_vec();
+    if causes
+        .iter()
+        .all(|cause| cause["reason"] == "FieldManagerConflict")
+    {
+        causes.sort_by_key(|cause| cause["field"].to_string());
+    }
+    Value::Array(causes)
+}
+
+/// A column without what it is said to be.
+fn undescribed(column: &Value) -> Value {
+    let mut column = column.clone();
+    if let Some(fields) = column.as_object_mut() {
+        fields.remove("description");
+    }
+    column
 }
 
 /// The version of a bookmark says nothing either.

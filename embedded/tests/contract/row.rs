@@ -18,24 +18,61 @@ pub(crate) struct Topic {
     /// Objects that bodies name by `$name`.
     #[serde(default)]
     pub(crate) objects: BTreeMap<String, Value>,
+    /// The kinds that scenarios with `each` are sent for.
+    #[serde(default)]
+    kinds: BTreeMap<String, Kind>,
     /// The scenarios; each has a namespace of its own.
     pub(crate) scenarios: Vec<Scenario>,
 }
 
-/// Requests that follow one another.
+/// A kind that the same requests are sent for as for others.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kind {
+    /// `$path`: its collection.
+    path: String,
+    /// `$object`: one of them.
+    object: Value,
+    /// `$change`: a merge patch on it that is allowed.
+    change: Value,
+    /// Why and how this API answers otherwise, by the name of the row.
+    #[serde(default)]
+    differs: BTreeMap<String, Difference>,
+}
+
+/// A deliberate difference in one of the rows that are sent for each kind.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Difference {
+    why: String,
+    ours: Value,
+}
+
+/// Requests that follow one another.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scenario {
     /// What it is about.
     pub(crate) name: String,
+    /// Whether it is sent once for each of the topic's kinds.
+    #[serde(default)]
+    each: bool,
+    /// Like the topic's, of this scenario only.
+    #[serde(default)]
+    pub(crate) words: BTreeMap<String, String>,
+    /// Like the topic's, of this scenario only.
+    #[serde(default)]
+    pub(crate) objects: BTreeMap<String, Value>,
     /// The requests.
     pub(crate) rows: Vec<Row>,
 }
 
 /// One request.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
+    /// Names the row where kinds tell how they differ.
+    name: Option<String>,
     /// Method and path with parameters. `$ns` is the namespace, other words are the topic's or
     /// were saved by rows before.
     pub(crate) request: String,
@@ -44,6 +81,9 @@ pub(crate) struct Row {
     /// The `Content-Type` header of the body; JSON unless it says otherwise.
     #[serde(rename = "type")]
     pub(crate) content_type: Option<String>,
+    /// Whom the administrator acts for.
+    #[serde(rename = "as")]
+    pub(crate) user: Option<String>,
     /// The body: an object, the name of one, or text.
     #[serde(default)]
     pub(crate) body: Value,
@@ -59,6 +99,9 @@ pub(crate) struct Row {
     /// The request must succeed, and that is all: it is not compared.
     #[serde(default)]
     pub(crate) setup: bool,
+    /// It is sent until it succeeds, because the server needs a moment for what was asked before.
+    #[serde(default)]
+    pub(crate) settle: bool,
     /// The parts of the answer that are compared; all without it.
     pub(crate) show: Option<Vec<String>>,
     /// Whether managed fields are compared too.
@@ -116,7 +159,37 @@ impl Topic {
             .to_str()
             .unwrap()
             .clone_into(&mut topic.name);
+        let given = std::mem::take(&mut topic.scenarios);
+        for scenario in given {
+            if scenario.each {
+                let kinds = topic.kinds.iter();
+                topic
+                    .scenarios
+                    .extend(kinds.map(|(name, kind)| kind.scenario(name, &scenario)));
+            } else {
+                topic.scenarios.push(scenario);
+            }
+        }
         topic
+    }
+}
+
+impl Kind {
+    /// A scenario as it is sent for this kind.
+    fn scenario(&self, name: &str, scenario: &Scenario) -> Scenario {
+        let mut scenario = scenario.clone();
+        scenario.name = format!("{} of {name}", scenario.name);
+        scenario.words.insert("path".to_owned(), self.path.clone());
+        for (word, object) in [("object", &self.object), ("change", &self.change)] {
+            scenario.objects.insert(word.to_owned(), object.clone());
+        }
+        for row in &mut scenario.rows {
+            let difference = row.name.as_ref().and_then(|name| self.differs.get(name));
+            if let Some(Difference { why, ours }) = difference.cloned() {
+                (row.differs, row.ours) = (Some(why), ours);
+            }
+        }
+        scenario
     }
 }
 

@@ -1,6 +1,11 @@
 //! Sending the rows of a topic.
 
-use std::{collections::BTreeMap, fmt::Write, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt::Write,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use axum::body::{Body, BodyDataStream};
 use futures::{StreamExt, future::join_all};
@@ -24,8 +29,8 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"\$([a-z][A-Za-z0-9]
 pub(crate) async fn topic(server: &Server, topic: &Topic) -> Answers {
     let mut answers = BTreeMap::new();
     let runs = topic.scenarios.iter().map(|scenario| async move {
-        let run = Run::new(server, topic).await;
-        (scenario, run.scenario(scenario).await)
+        let run = Run::new(server, topic, scenario).await;
+        (scenario, run.rows().await)
     });
     for (scenario, given) in join_all(runs).await {
         let twice = answers.insert(scenario.name.clone(), given);
@@ -43,13 +48,14 @@ pub(crate) async fn topic(server: &Server, topic: &Topic) -> Answers {
 struct Run<'a> {
     server: &'a Server,
     topic: &'a Topic,
+    scenario: &'a Scenario,
     words: BTreeMap<String, String>,
     normal: Normal,
     answers: Vec<Answer>,
 }
 
 impl<'a> Run<'a> {
-    async fn new(server: &'a Server, topic: &'a Topic) -> Self {
+    async fn new(server: &'a Server, topic: &'a Topic, scenario: &'a Scenario) -> Self {
         let namespace = format!("c-{:08x}", rand::random::<u32>());
         let object = json!({
             "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace },
@@ -60,25 +66,32 @@ impl<'a> Run<'a> {
             .unwrap();
         assert_eq!(server.send(request).await.status(), 201);
         let mut words = topic.words.clone();
+        words.extend(scenario.words.clone());
         words.insert("ns".to_owned(), namespace.clone());
         Self {
             server,
             topic,
+            scenario,
             words,
             normal: Normal::new(namespace),
             answers: Vec::new(),
         }
     }
 
-    async fn scenario(mut self, scenario: &Scenario) -> Vec<Answer> {
-        for row in &scenario.rows {
+    async fn rows(mut self) -> Vec<Answer> {
+        for row in &self.scenario.rows {
             self.row(row).await;
         }
         self.answers
     }
 
     async fn row(&mut self, row: &Row) {
-        let response = self.send(row).await;
+        let mut response = self.send(row).await;
+        let since = Instant::now();
+        while row.settle && !response.status().is_success() && since.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            response = self.send(row).await;
+        }
         let (parts, body) = response.into_parts();
         let slot = self.answers.len();
         if !row.setup {
@@ -113,6 +126,9 @@ impl<'a> Run<'a> {
         if !accept.is_empty() {
             request = request.header(header::ACCEPT, accept);
         }
+        if let Some(user) = &row.user {
+            request = request.header("Impersonate-User", self.fill_in(user));
+        }
         let body = self.body(row);
         if !body.is_empty() || row.content_type.is_some() {
             let content_type = row.content_type.as_deref().unwrap_or("application/json");
@@ -124,11 +140,10 @@ impl<'a> Run<'a> {
     }
 
     fn body(&self, row: &Row) -> String {
-        let named = row.body.as_str().and_then(|text| text.strip_prefix('$'));
-        let object = named.and_then(|name| self.topic.objects.get(name));
-        let mut body = object.unwrap_or(&row.body).clone();
-        if !row.with.is_null() {
-            json_patch::merge(&mut body, &row.with);
+        let mut body = self.named(&row.body).clone();
+        let with = self.named(&row.with);
+        if !with.is_null() {
+            json_patch::merge(&mut body, with);
         }
         let text = match body {
             Value::Null => String::new(),
@@ -136,6 +151,16 @@ impl<'a> Run<'a> {
             other => other.to_string(),
         };
         self.fill_in(&text).replace("$fill", &"x".repeat(row.fill))
+    }
+
+    /// The object that a value names, or the value itself.
+    fn named<'v>(&'v self, value: &'v Value) -> &'v Value {
+        let name = value.as_str().and_then(|text| text.strip_prefix('$'));
+        let object = name.and_then(|name| {
+            let own = self.scenario.objects.get(name);
+            own.or_else(|| self.topic.objects.get(name))
+        });
+        object.unwrap_or(value)
     }
 
     /// Puts the words into a text.

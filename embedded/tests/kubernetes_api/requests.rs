@@ -24,7 +24,7 @@ async fn what_is_not_there_gets_the_status_that_kubernetes_sends() {
     let world = world();
     for (method, path, body, code, reason) in [
         ("GET", "/api/v1/nonsense", Value::Null, 404, "NotFound"),
-        ("GET", "/apis/autoscaling/v2", Value::Null, 404, "NotFound"),
+        ("GET", "/apis/batch/v9", Value::Null, 404, "NotFound"),
         ("PUT", MAPS, config_map("a"), 405, "MethodNotAllowed"),
         ("POST", "/version", Value::Null, 405, "MethodNotAllowed"),
         (

@@ -48,6 +48,12 @@ pub(super) fn check(schema: &Value, at: &str, causes: &mut Vec<Cause>) {
     rules::check(schema, at, causes);
 }
 
+/// Whether anything in a schema has a default.
+pub(super) fn has_defaults(schema: &Value) -> bool {
+    let parts = children(schema, "");
+    given(schema, "default") || parts.iter().any(|(part, ..)| has_defaults(part))
+}
+
 /// Fields that every object has may be narrowed a little, not described anew.
 fn check_identity(node: &Value, at: &str, causes: &mut Vec<Cause>) {
     for field in ["apiVersion", "kind"] {
