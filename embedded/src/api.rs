@@ -327,10 +327,7 @@ impl Api {
     ) -> (Vec<Arc<Object>>, u64) {
         let storage = resource.storage;
         self.store().read(|state| {
-            let matching = |object: &&Arc<Object>| {
-                selector.is_empty()
-                    || selector.may_match(&object.json) && selector.matches(&object.value())
-            };
+            let matching = |object: &&Arc<Object>| selector.selects(object);
             let version = state.version();
             if let (Some(name), Some(namespace)) = (selector.name(), namespace) {
                 let object = state.get(storage, namespace, name);
@@ -371,7 +368,7 @@ impl Api {
             .store()
             .read(|state| state.list_at(resource.storage, namespace, version));
         let mut objects = objects.ok()?;
-        objects.retain(|object| selector.is_empty() || selector.matches(&object.value()));
+        objects.retain(|object| selector.selects(object));
         Some(objects)
     }
 

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use bytes::Bytes;
 use diwan_api::{
     crd::EXPERIMENTS as OWN,
     trial_template::is_for_all,
@@ -29,8 +30,17 @@ pub(crate) fn is_own(resource: &Resource) -> bool {
         && intern::storage_name(resource.storage) == OWN
 }
 
-/// Whether the JSON of an object is what readers of a kind are sent.
-pub(crate) fn is_as_stored(kinds: &Kinds, resource: &Resource, object: &Object) -> bool {
+/// The JSON that readers of a kind are sent of an object.
+pub(crate) fn json(kinds: &Kinds, resource: &Resource, object: &Object) -> Bytes {
+    if is_as_stored(kinds, resource, object) {
+        return object.json.clone();
+    }
+    let stored = object.value();
+    Bytes::from(from_stored(kinds, resource, &stored).to_string())
+}
+
+/// Whether that is the JSON in which it is stored.
+fn is_as_stored(kinds: &Kinds, resource: &Resource, object: &Object) -> bool {
     match kinds.custom(resource) {
         None => !event_view::is_view(resource),
         Some(custom) => {

@@ -6,7 +6,7 @@ mod label;
 use memchr::memmem;
 use serde_json::Value;
 
-use crate::{metadata, resource::Resource};
+use crate::{metadata, resource::Resource, store::Object};
 
 /// What a list or watch selects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,15 +70,21 @@ impl Selector {
                 .all(|requirement| requirement.matches(object))
     }
 
-    /// Whether an object can be selected, by its JSON alone: each text that it must have is
-    /// somewhere in it.
-    pub(crate) fn may_match(&self, json: &[u8]) -> bool {
+    /// Whether a stored object is selected. Most that are not are told by their JSON alone.
+    pub(crate) fn selects(&self, object: &Object) -> bool {
+        self.is_empty() || self.may_match(&object.json) && self.matches(&object.value())
+    }
+
+    /// Whether each text that an object must have is somewhere in its JSON. Texts that JSON
+    /// escapes are not looked for.
+    fn may_match(&self, json: &[u8]) -> bool {
+        let is_plain = |text: &&str| !text.contains(|c: char| c.is_control() || "\"\\".contains(c));
         let labels = self.equalities().map(|(_, value)| value);
         let fields = self.fields.iter().filter(|field| field.equal);
-        labels.chain(fields.map(|f| f.value.as_str())).all(|text| {
-            let quoted = Value::from(text).to_string();
-            memmem::find(json, quoted.trim_matches('"').as_bytes()).is_some()
-        })
+        let mut texts = labels
+            .chain(fields.map(|f| f.value.as_str()))
+            .filter(is_plain);
+        texts.all(|text| memmem::find(json, text.as_bytes()).is_some())
     }
 
     /// Whether everything with a label is selected.

@@ -44,14 +44,16 @@ pub(super) fn get(call: &Call<'_>) -> Result<Response<Body>, Status> {
 pub(super) fn write(call: &Call<'_>, code: u16, object: &Object) -> Result<Response<Body>, Status> {
     let (kinds, resource) = (call.api.kinds(), call.target.resource);
     let form = call.form()?;
-    if form == Form::Json && conversion::is_as_stored(&kinds, resource, object) {
-        return Ok(reply::bytes(code, object.json.clone()));
+    if form == Form::Json {
+        return Ok(reply::bytes(
+            code,
+            conversion::json(&kinds, resource, object),
+        ));
     }
     let stored = object.value();
     let view = conversion::from_stored(&kinds, resource, &stored);
     match form {
-        Form::Json => Ok(reply::json(code, &view)),
-        Form::Yaml => reply::yaml(code, &view),
+        Form::Json | Form::Yaml => reply::yaml(code, &view),
         Form::Metadata => Ok(reply::json(code, &partial(&view))),
         Form::Table => {
             let include = table::Include::parse(call.query.get("includeObject"));
@@ -182,13 +184,7 @@ fn join(kinds: &Kinds, resource: &Resource, objects: &[Arc<Object>], meta: &Valu
             bytes.extend_from_slice(&object.kindless());
             continue;
         }
-        if conversion::is_as_stored(kinds, resource, object) {
-            bytes.extend_from_slice(&object.json);
-        } else {
-            let stored = object.value();
-            let view = conversion::from_stored(kinds, resource, &stored);
-            bytes.extend_from_slice(view.to_string().as_bytes());
-        }
+        bytes.extend_from_slice(&conversion::json(kinds, resource, object));
     }
     bytes.extend_from_slice(b"]}");
     Bytes::from(bytes)

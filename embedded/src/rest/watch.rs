@@ -1,6 +1,6 @@
 //! Watching: the changes of a list as a stream of JSON documents.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_stream::stream;
 use axum::body::Body;
@@ -185,9 +185,8 @@ impl Lens {
             return None;
         }
         let selector = &self.selector;
-        let selects = |o: &Arc<Object>| selector.is_empty() || selector.matches(&o.value());
-        let before = event.previous.as_ref().filter(|o| selects(o));
-        let now = event.kind != EventKind::Deleted && selects(object);
+        let before = event.previous.as_ref().filter(|o| selector.selects(o));
+        let now = event.kind != EventKind::Deleted && selector.selects(object);
         match (before, now) {
             (None, true) => Some(self.frame("ADDED", object)),
             (Some(_), true) => Some(self.frame("MODIFIED", object)),
@@ -209,16 +208,14 @@ impl Lens {
 
     fn frame(&mut self, type_: &str, object: &Object) -> Bytes {
         let kinds = self.api.kinds();
-        let is_whole = !matches!(self.form, Form::Table | Form::Metadata);
-        if is_whole && conversion::is_as_stored(&kinds, self.resource, object) {
-            return document(type_, &object.json);
+        if !matches!(self.form, Form::Table | Form::Metadata) {
+            return document(type_, &conversion::json(&kinds, self.resource, object));
         }
         let stored = object.value();
         let view = conversion::from_stored(&kinds, self.resource, &stored);
         let value = match self.form {
             Form::Table => self.table(&view, self.include),
-            Form::Metadata => read::partial(&view),
-            _ => view.into_owned(),
+            _ => read::partial(&view),
         };
         document(type_, value.to_string().as_bytes())
     }
