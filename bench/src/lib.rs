@@ -2,5 +2,6 @@
 
 pub mod experiment;
 pub mod search;
+pub mod trial;
 #[cfg(feature = "node")]
 pub mod up;

@@ -8,11 +8,12 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
-use diwan_algorithms::{Budget, Capability, Goal, Memo, Problem, Settings, State, Trial, find};
+use diwan_algorithms::{Budget, Capability, Goal, Memo, Problem, Settings, Trial, find};
 use diwan_api::nas::{GraphConfig, Operation};
 use diwan_api::search_space::Value;
 use diwan_api::{AlgorithmSetting, NasConfig, ParameterSpec, ParameterType, SearchSpace};
 use diwan_bench::search::{self, table};
+use diwan_bench::trial;
 
 /// Compares the algorithms that search architectures.
 #[derive(Parser)]
@@ -192,20 +193,13 @@ fn run(
         let suggested = designer.suggest(arguments.batch)?;
         anyhow::ensure!(!suggested.proposals.is_empty(), "{name} has nothing left");
         for proposal in suggested.proposals {
-            let mut trial = Trial {
-                name: format!("trial-{}", trials.len()),
-                values: proposal.values.into_iter().map(Some).collect(),
-                state: State::Succeeded,
-                objective: None,
-                labels: proposal.labels,
-                texts: proposal.texts,
-            };
+            let mut trial = trial::begin(trials.len(), proposal);
             let point = match space {
                 Space::Parameters => trial.point().context("a value is missing")?,
                 Space::Layers => operations(trial.text("architecture").unwrap_or_default()),
             };
             let loss = table.value(&point);
-            trial.objective = Some(loss);
+            trial::end(&mut trial, loss);
             best = best.min(loss);
             trials.push(trial);
         }
@@ -264,14 +258,9 @@ fn ask(problem: &Problem, trials: &mut Vec<Trial>, memo: &mut Memo) -> anyhow::R
     designer.observe_further(trials, &[], memo);
     let proposal = designer.suggest(1)?.proposals.pop();
     let milliseconds = 1000.0 * (search::registry::thread_seconds()? - begin);
-    let texts = proposal.context("nothing is left")?.texts;
-    trials.push(Trial {
-        name: format!("trial-{}", trials.len()),
-        values: Vec::new(),
-        state: State::Succeeded,
-        objective: Some(trials.len() as f64 * 0.618 % 1.0),
-        labels: indexmap::IndexMap::default(),
-        texts,
-    });
+    let number = trials.len();
+    let mut trial = trial::begin(number, proposal.context("nothing is left")?);
+    trial::end(&mut trial, number as f64 * 0.618 % 1.0);
+    trials.push(trial);
     Ok(milliseconds)
 }

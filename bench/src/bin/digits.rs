@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
-use diwan_algorithms::{Budget, Goal, Memo, Problem, Proposal, Settings, State, Trial, find};
+use diwan_algorithms::{Budget, Goal, Memo, Problem, Proposal, Settings, Trial, find};
 use diwan_api::{AlgorithmSetting, NasConfig, SearchSpace};
 use diwan_architectures::darts::{self, Genotype, Primitive};
 use diwan_architectures::digits::{self, Data};
 use diwan_architectures::enas::{self, Architecture, Training};
 use diwan_architectures::{flag, use_one_thread};
+use diwan_bench::trial;
 use serde_json::Value;
 use statrs::distribution::{ContinuousCDF as _, StudentsT};
 
@@ -197,14 +198,9 @@ fn run(
             Ok(())
         })?;
         scores.push(accuracy);
-        trials.push(Trial {
-            name: format!("trial-{}", trials.len()),
-            values: Vec::new(),
-            state: State::Succeeded,
-            objective: Some(accuracy),
-            labels: proposal.labels,
-            texts: proposal.texts,
-        });
+        let mut trial = trial::begin(trials.len(), proposal);
+        trial::end(&mut trial, accuracy);
+        trials.push(trial);
     }
     Ok(scores)
 }

@@ -14,6 +14,7 @@ use clap::Parser;
 use diwan_algorithms::{Algorithm, Budget, Goal, Problem, Proposal, Settings, State, Trial, find};
 use diwan_api::search_space::{Domain, Parameter, Scale, Value};
 use diwan_api::{AlgorithmSetting, SearchSpace};
+use diwan_bench::trial;
 use serde_json::Value as Json;
 
 /// Replays recorded learning curves.
@@ -388,13 +389,7 @@ impl<'a> Replay<'a> {
         let error = self.curves.errors[curve][epochs - 1];
         let end = now + epochs as f64 * self.curves.seconds[curve];
         self.running.push((end, self.trials.len(), error));
-        self.trials.push(Trial {
-            name: format!("trial-{}", self.trials.len()),
-            values: proposal.values.iter().copied().map(Some).collect(),
-            state: State::Active,
-            objective: None,
-            labels: proposal.labels.clone(),
-            texts: proposal.texts.clone(),
-        });
+        let number = self.trials.len();
+        self.trials.push(trial::begin(number, proposal.clone()));
     }
 }

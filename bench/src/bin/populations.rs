@@ -7,9 +7,10 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use clap::Parser;
-use diwan_algorithms::{Budget, Goal, Problem, Settings, State, Trial, find, parent};
+use diwan_algorithms::{Budget, Goal, Problem, Settings, find, parent};
 use diwan_api::search_space::{Domain, Parameter, Scale, Value};
 use diwan_api::{AlgorithmSetting, SearchSpace};
+use diwan_bench::trial;
 
 /// Compares populations with fixed rates.
 #[derive(Parser)]
@@ -128,21 +129,14 @@ impl Bench {
         let algorithm = find("pbt").context("no pbt")?;
         let mut problem = problem(&self.arguments, seed, resample)?;
         let folder = tempfile::tempdir()?;
-        let mut trials: Vec<Trial> = Vec::new();
+        let mut trials = Vec::new();
         while trials.len() < population * generations {
             problem.issued = trials.len();
             let mut designer = (algorithm.build)(&problem)?;
             designer.observe(&trials, &[]);
             let proposal = designer.suggest(1)?.proposals.pop();
             let proposal = proposal.context("pbt gives nothing")?;
-            let mut trial = Trial {
-                name: format!("trial-{}", trials.len()),
-                values: proposal.values.into_iter().map(Some).collect(),
-                state: State::Succeeded,
-                objective: None,
-                labels: proposal.labels,
-                texts: proposal.texts,
-            };
+            let mut trial = trial::begin(trials.len(), proposal);
             let Some(Some(Value::Double(rate))) = trial.values.first().copied() else {
                 anyhow::bail!("a rate is no number");
             };
@@ -151,7 +145,7 @@ impl Bench {
                 copy(&folder.path().join(parent), &own)?;
             }
             let chance = seed * 1_000_000 + trials.len() as u64;
-            trial.objective = Some(self.train(&own, rate, epochs, chance)?);
+            trial::end(&mut trial, self.train(&own, rate, epochs, chance)?);
             trials.push(trial);
         }
         let last = trials[trials.len() - population..].iter();

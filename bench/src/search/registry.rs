@@ -10,6 +10,7 @@ use diwan_api::{AlgorithmSetting, SearchSpace};
 use nix::time::{ClockId, clock_gettime};
 
 use super::Searcher;
+use crate::trial;
 
 /// A run of an algorithm.
 pub struct BuiltIn {
@@ -95,14 +96,7 @@ impl Searcher for BuiltIn {
         self.seconds += thread_seconds()? - begin;
         let points = proposals.iter().map(|p| p.values.clone()).collect();
         for proposal in proposals {
-            self.trials.push(Trial {
-                name: format!("trial-{}", self.trials.len()),
-                values: proposal.values.into_iter().map(Some).collect(),
-                state: State::Active,
-                objective: None,
-                labels: proposal.labels,
-                texts: proposal.texts,
-            });
+            self.trials.push(trial::begin(self.trials.len(), proposal));
         }
         Ok(points)
     }
@@ -110,8 +104,7 @@ impl Searcher for BuiltIn {
     fn tell(&mut self, losses: &[f64]) -> anyhow::Result<()> {
         let open = self.trials.iter_mut().filter(|t| t.state == State::Active);
         for (trial, loss) in open.zip(losses) {
-            trial.state = State::Succeeded;
-            trial.objective = Some(*loss);
+            trial::end(trial, *loss);
         }
         Ok(())
     }
