@@ -23,7 +23,7 @@ struct Args {
     #[arg(long, value_name = "SEED")]
     random: Option<u64>,
     /// Settings of the search, as `darts-supernet` takes them; num_epochs is how long is trained
-    #[arg(long, default_value = "{}", value_parser = settings)]
+    #[arg(long, default_value = "{}", value_parser = Settings::parse)]
     algorithm_settings: Settings,
     /// Operations that chance chooses from, separated by commas
     #[arg(
@@ -41,10 +41,6 @@ struct Args {
     seed: u64,
     #[command(flatten)]
     report: ReportArgs,
-}
-
-fn settings(text: &str) -> Result<Settings, String> {
-    flag::json::<Settings>(text)?.checked()
 }
 
 fn genotype(text: &str) -> Result<Genotype, String> {

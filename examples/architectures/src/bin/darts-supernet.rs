@@ -17,7 +17,7 @@ use diwan_examples::report::{ReportArgs, Reporter};
 #[command(name = "darts-supernet")]
 struct Args {
     /// Settings of the search
-    #[arg(long, value_parser = settings)]
+    #[arg(long, value_parser = Settings::parse)]
     algorithm_settings: Settings,
     /// Operations that an edge may have
     #[arg(long, value_parser = primitives)]
@@ -38,10 +38,6 @@ struct Args {
 /// As a type of its own, for clap takes a `Vec` for a flag that may be repeated.
 #[derive(Clone)]
 struct Primitives(Vec<Primitive>);
-
-fn settings(text: &str) -> Result<Settings, String> {
-    flag::json::<Settings>(text)?.checked()
-}
 
 fn layers(text: &str) -> Result<usize, String> {
     diwan_examples::flag::count(flag::unquoted(text))

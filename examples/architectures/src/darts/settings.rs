@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::flag;
+
 /// The settings of a search, by Katib's names. Texts and numbers are both taken; null, and a setting
 /// that is not there, stand for the default. Others are passed over.
 #[derive(Clone, Debug, Deserialize)]
@@ -102,13 +104,14 @@ impl From<std::collections::BTreeMap<String, Value>> for Settings {
 }
 
 impl Settings {
-    /// The settings, if all are right.
+    /// Reads the settings from a flag.
     ///
     /// # Errors
     /// All that is wrong, in words.
-    pub fn checked(self) -> Result<Self, String> {
-        match &self.errors[..] {
-            [] => Ok(self),
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let settings: Self = flag::json(text)?;
+        match &settings.errors[..] {
+            [] => Ok(settings),
             errors => Err(errors.join("; ")),
         }
     }
@@ -117,12 +120,11 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flag;
 
     #[test]
     fn texts_and_numbers_and_nothing_are_taken() {
         let text = "{'num_epochs': '3', 'w_lr': 0.1, 'batch_size': null, 'colour': 'red'}";
-        let settings = flag::json::<Settings>(text).unwrap().checked().unwrap();
+        let settings = Settings::parse(text).unwrap();
         assert_eq!((settings.num_epochs, settings.batch_size), (3, 128));
         assert_eq!((settings.w_lr, settings.alpha_lr), (0.1, 3e-4));
     }
@@ -130,7 +132,7 @@ mod tests {
     #[test]
     fn all_that_is_wrong_is_said() {
         let text = "{'num_epochs': '0', 'w_lr': 'fast', 'num_nodes': 1.5}";
-        let error = flag::json::<Settings>(text).unwrap().checked().unwrap_err();
+        let error = Settings::parse(text).unwrap_err();
         assert_eq!(
             error,
             "w_lr fast: must be a number of at least 0; \
