@@ -1,7 +1,10 @@
 //! Which processes and mounts there are, and running commands.
 
 use std::fs;
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use crate::{diwan, path};
 
 /// What a command printed and how it ended.
 #[derive(Debug)]
@@ -47,6 +50,22 @@ impl Ran {
         );
         self.stderr
     }
+}
+
+/// The program, at home in a folder.
+pub fn diwan_in(folder: &Path) -> Command {
+    in_folder(Command::new(diwan()), folder)
+}
+
+/// A command at home in a folder, which nobody types to.
+pub fn in_folder(mut command: Command, folder: &Path) -> Command {
+    command
+        .current_dir(folder)
+        .env("HOME", folder)
+        .env("TMPDIR", folder)
+        .env("PATH", path())
+        .stdin(Stdio::null());
+    command
 }
 
 /// Runs a command to its end.

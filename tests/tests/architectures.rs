@@ -5,23 +5,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use diwan_tests::process::run;
-use diwan_tests::{diwan, path, root};
+use diwan_tests::process::{diwan_in, run};
+use diwan_tests::root;
 use serde_json::Value;
 
 /// Runs an experiment, and returns what is reported of it.
 #[track_caller]
 fn finished(file: &Path, args: &[String]) -> Value {
     let folder = tempfile::tempdir().unwrap();
-    let mut command = Command::new(diwan());
+    let mut command = diwan_in(folder.path());
     command
-        .current_dir(folder.path())
-        .env("HOME", folder.path())
-        .env("TMPDIR", folder.path())
-        .env("PATH", path())
-        .stdin(Stdio::null())
         .args(["run", "--output", "json"])
         .args(args)
         .arg(file);

@@ -5,11 +5,10 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
 
 use diwan_tests::experiment::Experiment;
-use diwan_tests::process::run;
-use diwan_tests::{diwan, path, root};
+use diwan_tests::process::{diwan_in, run};
+use diwan_tests::root;
 use serde_json::Value;
 
 /// Runs an experiment and returns its report, whatever became of it.
@@ -17,15 +16,8 @@ fn report(experiment: &Experiment<'_>) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("experiment.yaml");
     fs::write(&file, experiment.yaml()).unwrap();
-    let mut command = Command::new(diwan());
-    command
-        .current_dir(folder.path())
-        .env("HOME", folder.path())
-        .env("TMPDIR", folder.path())
-        .env("PATH", path())
-        .stdin(Stdio::null())
-        .args(["run", "--output", "json"])
-        .arg(&file);
+    let mut command = diwan_in(folder.path());
+    command.args(["run", "--output", "json"]).arg(&file);
     let ran = run(&mut command);
     serde_json::from_str(&ran.stdout).unwrap()
 }

@@ -9,26 +9,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use diwan_tests::experiment::Experiment;
-use diwan_tests::process::{Ran, mounts_with, processes_with, run};
+use diwan_tests::process::{Ran, diwan_in, in_folder, mounts_with, processes_with, run};
 use diwan_tests::up::Up;
-use diwan_tests::{diwan, path, wait_for};
+use diwan_tests::{diwan, wait_for};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
-
-fn diwan_in(folder: &Path) -> Command {
-    in_folder(Command::new(diwan()), folder)
-}
-
-fn in_folder(mut command: Command, folder: &Path) -> Command {
-    command
-        .current_dir(folder)
-        .env("HOME", folder)
-        .env("TMPDIR", folder)
-        .env("PATH", path())
-        .stdin(Stdio::null());
-    command
-}
 
 fn folder() -> tempfile::TempDir {
     let folder = tempfile::Builder::new()
