@@ -213,10 +213,8 @@ fn compare_cells(
     (cells, epochs): (u64, usize),
 ) -> anyhow::Result<()> {
     let proposal = example.propose("darts", 0, &[], &mut Memo::default())?;
-    let settings = flag::json::<darts::Settings>(text(&proposal, "algorithm-settings")?);
-    let settings = settings
-        .and_then(darts::Settings::checked)
-        .map_err(anyhow::Error::msg)?;
+    let settings = darts::Settings::parse(text(&proposal, "algorithm-settings")?);
+    let settings = settings.map_err(anyhow::Error::msg)?;
     let names: Vec<String> =
         flag::json(text(&proposal, "search-space")?).map_err(anyhow::Error::msg)?;
     let parsed = names.iter().map(|name| name.parse::<Primitive>());
