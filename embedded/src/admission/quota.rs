@@ -193,12 +193,18 @@ fn matches(term: &Value, pod: &Value) -> bool {
     }
 }
 
-/// Says why a quota has no room for an object.
+/// Whether a change of an object can make it count for more.
+pub(crate) fn may_grow(resource: &Resource) -> bool {
+    [&PERSISTENT_VOLUME_CLAIMS, &SERVICES].contains(&resource)
+}
+
+/// Says why a quota has no room for an object, or for what it is to become from `old`.
 pub(crate) fn refuse(
     quota: &Value,
     used: &Amounts,
     resource: &Resource,
     object: &Value,
+    old: Option<&Value>,
     now: Timestamp,
 ) -> Result<(), String> {
     let (name, hard) = (metadata::name(quota), hard(quota));
@@ -211,8 +217,16 @@ pub(crate) fn refuse(
             ));
         }
     }
-    let charged = charge(resource, object, now);
     let zero = Quantity::ZERO;
+    let mut charged = charge(resource, object, now);
+    for (key, amount) in old
+        .map(|old| charge(resource, old, now))
+        .into_iter()
+        .flatten()
+    {
+        let more = charged.entry(key).or_insert(zero);
+        *more = (*more - amount).max(zero);
+    }
     let over: Vec<(&String, &Quantity)> = hard
         .iter()
         .filter(|(key, hard)| {
@@ -326,6 +340,7 @@ mod tests {
                 &used,
                 &PODS,
                 &pod(&resources),
+                None,
                 Timestamp::UNIX_EPOCH,
             );
             assert_eq!(refused, Err(why.to_owned()));
@@ -336,6 +351,7 @@ mod tests {
             &used(0, "0"),
             &PODS,
             &pod(&fits),
+            None,
             Timestamp::UNIX_EPOCH,
         );
         assert_eq!(fits, Ok(()));

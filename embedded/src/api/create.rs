@@ -87,7 +87,9 @@ impl Api {
             .admit(Operation::Create, resource, &mut object, None)
             .await;
         Status::both(resource, metadata::name(&object), checked, admitted)?;
-        let held = self.within_quotas(resource, namespace, &mut object).await?;
+        let held = self
+            .within_quotas(resource, namespace, &mut object, None)
+            .await?;
         let mut attempts = if generated { NAME_ATTEMPTS } else { 1 };
         loop {
             let name = metadata::name(&object).to_owned();

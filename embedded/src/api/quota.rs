@@ -22,14 +22,19 @@ use crate::{
 const TOGETHER: usize = 256;
 
 impl Api {
-    /// Refuses an object for which a quota has no room. While the result is kept, nothing else is
-    /// created under a quota; there is none where no quota is.
+    /// Refuses an object for which a quota has no room, or what it is to become from `old`. While
+    /// the result is kept, nothing else is created or grows under a quota; there is none where no
+    /// quota is.
     pub(super) async fn within_quotas(
         &self,
         resource: &'static Resource,
         namespace: &str,
         object: &mut Value,
+        old: Option<&Value>,
     ) -> Result<Option<MutexGuard<'_, ()>>, Status> {
+        if old.is_some() && !quota::may_grow(resource) {
+            return Ok(None);
+        }
         let is_quota = resource == &RESOURCE_QUOTAS;
         let has_quotas = |state: &State| {
             state
@@ -48,7 +53,7 @@ impl Api {
                 continue;
             }
             let used = self.used(&quota, now);
-            quota::refuse(&quota, &used, resource, object, now)
+            quota::refuse(&quota, &used, resource, object, old, now)
                 .map_err(|why| Status::forbidden(resource, metadata::name(object), &why))?;
         }
         if is_quota {
@@ -72,8 +77,9 @@ impl Api {
                     continue;
                 }
                 for object in state.list(resource.storage, namespace) {
-                    if quota::applies(quota, resource, &object.value()) {
-                        quota::add(&mut used, quota::charge(resource, &object.value(), now));
+                    let object = object.value();
+                    if quota::applies(quota, resource, &object) {
+                        quota::add(&mut used, quota::charge(resource, &object, now));
                     }
                 }
             }

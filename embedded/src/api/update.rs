@@ -200,6 +200,14 @@ impl Api {
                     return Ok(current);
                 }
             }
+            let old = (subresource == Subresource::None).then_some(before.as_ref());
+            let _held = match old {
+                Some(_) => {
+                    self.within_quotas(resource, namespace, &mut new, old)
+                        .await?
+                }
+                None => None,
+            };
             count_generation(resource, &before, &mut new);
             let new = conversion::to_stored(&kinds, resource, new);
             let change = change_to(resource, new);

@@ -91,6 +91,40 @@ async fn no_more_gets_in_than_a_quota_allows_however_many_try() {
 }
 
 #[tokio::test]
+async fn what_is_there_grows_no_further_than_a_quota_allows() {
+    let world = world();
+    let services = "/api/v1/namespaces/default/services";
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    let hard = json!({ "services": "1", "services.nodeports": "1", "services.loadbalancers": "0" });
+    world.ask("POST", quotas, quota(&hard)).await;
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": { "name": "s" },
+        "spec": { "selector": { "a": "b" }, "ports": [{ "port": 80 }] },
+    });
+    assert_eq!(world.ask("POST", services, service).await.code, 201);
+    let path = format!("{services}/s");
+    let become_ = async |type_: &str| {
+        let patch = json!({ "spec": { "type": type_ } });
+        let merge = "application/merge-patch+json";
+        world.ask_as("PATCH", &path, merge, "", patch).await
+    };
+    let refused = become_("LoadBalancer").await;
+    assert_eq!(refused.code, 403);
+    assert_eq!(
+        refused.body["message"],
+        "services \"s\" is forbidden: exceeded quota: z, requested: services.loadbalancers=1, \
+         used: services.loadbalancers=0, limited: services.loadbalancers=0"
+    );
+    // The service itself is counted already.
+    assert_eq!(become_("NodePort").await.code, 200);
+    eventually("the status of the quota", || async {
+        (used(&world, "services.nodeports") == "1").then_some(())
+    })
+    .await;
+    assert_eq!(become_("ClusterIP").await.code, 200);
+}
+
+#[tokio::test]
 async fn a_pod_gets_its_account_its_priority_and_its_limits() {
     let world = world();
     let made = world.ask("POST", PODS, pod("a")).await.body;
