@@ -188,26 +188,15 @@ impl Api {
                 return Ok(current);
             }
             self.track(resource, Some(&before), &mut new, writer);
-            let checked = self.check_update(resource, subresource, &before, &new);
-            if subresource == Subresource::Status {
-                checked?;
-            } else {
-                let old = Some(before.as_ref());
-                let admitted = self.admit(Operation::Update, resource, &mut new, old).await;
-                Status::both(resource, name, checked, admitted)?;
-                // Admission may have put back what the request left out.
-                if is_same(&new, same_but_times) {
-                    return Ok(current);
-                }
+            self.judge(update, &before, &mut new).await?;
+            // Admission may have put back what the request left out.
+            if subresource == Subresource::None && is_same(&new, same_but_times) {
+                return Ok(current);
             }
-            let old = (subresource == Subresource::None).then_some(before.as_ref());
-            let _held = match old {
-                Some(_) => {
-                    self.within_quotas(resource, namespace, &mut new, old)
-                        .await?
-                }
-                None => None,
-            };
+            let old = Some(before.as_ref());
+            let _held = self
+                .within_quotas(resource, namespace, &mut new, old)
+                .await?;
             count_generation(resource, &before, &mut new);
             let new = conversion::to_stored(&kinds, resource, new);
             let change = change_to(resource, new);
@@ -231,6 +220,23 @@ impl Api {
                 _ => return Err(Status::conflict(resource, name)),
             }
         }
+    }
+
+    /// Refuses a change that breaks rules; admission may change it.
+    async fn judge(
+        &self,
+        update: &Update<'_>,
+        before: &Value,
+        new: &mut Value,
+    ) -> Result<(), Status> {
+        let (resource, subresource) = (update.resource, update.subresource);
+        let checked = self.check_update(resource, subresource, before, new);
+        if subresource == Subresource::Status {
+            return checked;
+        }
+        let old = Some(before);
+        let admitted = self.admit(Operation::Update, resource, new, old).await;
+        Status::both(resource, update.name, checked, admitted)
     }
 
     /// Takes over what the caller can't change, and fills in what was left out.
