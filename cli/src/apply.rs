@@ -2,7 +2,6 @@
 //! name the file and the line.
 
 use anyhow::Context as _;
-use diwan_controller::admission::experiment::warnings;
 use kube::Client;
 use kube::api::{DynamicObject, GroupVersionKind};
 use kube::core::ApiResource;
@@ -10,6 +9,7 @@ use kube::core::response::StatusSummary;
 use serde_json::{Value, json};
 
 use crate::manifest::{Manifest, Problem};
+use crate::port::rules::built_in_warnings;
 
 /// Why objects were not applied.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ pub(crate) async fn apply(
         return Err(ApplyError::Invalid(problems));
     }
     for (manifest, experiment) in experiments.iter().zip(&stored) {
-        for warning in warnings(experiment) {
+        for warning in built_in_warnings(experiment) {
             eprintln!("warning: {}: {warning}", manifest.name());
         }
     }
@@ -174,7 +174,10 @@ fn parameters(mode: Mode) -> &'static str {
 /// One problem for each cause that the server names, or one for the whole answer.
 fn explain(manifest: &Manifest, status: &kube::core::Status) -> Vec<Problem> {
     if status.reason == "AlreadyExists" {
-        let advice = format!("{}; delete it, or choose another name", status.message);
+        let advice = format!(
+            "{}; delete it, choose another name, or let `diwan up` go on with it",
+            status.message
+        );
         return vec![manifest.problem("metadata.name", advice)];
     }
     if status.code == 404

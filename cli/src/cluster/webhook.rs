@@ -18,7 +18,7 @@ use diwan_api::crd::CONVERT;
 use diwan_api::trial_template::ConfigMapSource;
 use diwan_api::validation::TemplateText;
 use diwan_controller::admission::Denied;
-use diwan_controller::admission::experiment::{mutate_experiment, warnings};
+use diwan_controller::admission::experiment::mutate_experiment;
 use diwan_controller::admission::injection::{Injection, inject};
 use kube::Client;
 use rustls::ServerConfig;
@@ -118,7 +118,7 @@ async fn validate_an_experiment(State(app): App, Json(review): Json<Value>) -> J
     let accepted = checked.is_ok();
     let mut answer = answer(&review, checked.map(|()| Vec::new()));
     if accepted {
-        answer["response"]["warnings"] = json!(warnings(&request["object"]));
+        answer["response"]["warnings"] = json!(app.rules.warnings(&request["object"]));
     }
     Json(answer)
 }

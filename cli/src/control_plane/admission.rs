@@ -5,7 +5,7 @@ use diwan_api::metadata::{LABEL_COMPONENT, TRIAL_TEMPLATES};
 use diwan_api::trial_template::ConfigMapSource;
 use diwan_api::validation::TemplateText;
 use diwan_controller::admission::Denied;
-use diwan_controller::admission::experiment::{mutate_experiment, warnings};
+use diwan_controller::admission::experiment::mutate_experiment;
 use diwan_controller::admission::pod::mutate_pod;
 use diwan_controller::admission::trial::{validate_suggestion, validate_trial};
 use diwan_embedded::{Admission, Api, Operation, Resource, Status, resource};
@@ -61,7 +61,7 @@ impl Admission for Admitter {
 
     fn advice(&self, resource: &'static Resource, object: &Value) -> Vec<String> {
         match resource.kind {
-            "Experiment" => warnings(object),
+            "Experiment" => self.rules.warnings(object),
             _ => Vec::new(),
         }
     }

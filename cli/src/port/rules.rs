@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use diwan_api::validation::{TemplateText, ValidationContext};
+use diwan_api::{Experiment, FieldError};
 use diwan_controller::admission::Denied;
-use diwan_controller::admission::experiment::validate_experiment;
-use diwan_suggestion::{EarlyStoppers, Suggesters};
+use diwan_controller::admission::experiment::{validate_experiment, warnings};
+use diwan_suggestion::{EarlyStoppers, Suggesters, ignored_settings};
 use serde_json::Value;
 
 /// Knows which algorithms there are, and what they say of settings.
@@ -41,4 +42,28 @@ impl Rules {
         };
         validate_experiment(new, old, &context)
     }
+
+    /// What is odd about an experiment that was accepted.
+    pub(crate) fn warnings(&self, experiment: &Value) -> Vec<String> {
+        let ignored = |experiment: &Experiment| self.suggesters.ignored_settings(experiment);
+        told(experiment, ignored)
+    }
+}
+
+/// What is odd about an experiment that was accepted, to who does not know which algorithms are
+/// outside.
+pub(crate) fn built_in_warnings(experiment: &Value) -> Vec<String> {
+    told(experiment, ignored_settings)
+}
+
+fn told(
+    experiment: &Value,
+    ignored_settings: impl Fn(&Experiment) -> Vec<FieldError>,
+) -> Vec<String> {
+    let mut found = warnings(experiment);
+    if let Ok(experiment) = serde_json::from_value(experiment.clone()) {
+        let ignored = ignored_settings(&experiment);
+        found.extend(ignored.iter().map(ToString::to_string));
+    }
+    found
 }

@@ -16,8 +16,8 @@ pub struct Algorithm {
     pub summary: &'static str,
     /// The settings that users may give.
     pub settings: &'static [Setting],
-    /// Whether settings that are not in `settings` are passed over instead of refused.
-    pub ignores_unknown_settings: bool,
+    /// What becomes of settings that are not in `settings`.
+    pub unknown_settings: UnknownSettings,
     /// What it can do beyond proposing points of a flat space.
     pub supports: &'static [Capability],
     /// Makes a designer for one request, or says why this algorithm can't serve the problem.
@@ -41,6 +41,17 @@ pub enum Capability {
     Architectures,
     /// Lets a trial begin with what an earlier one left.
     Continues,
+}
+
+/// What becomes of settings that an algorithm does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownSettings {
+    /// The experiment is refused.
+    Refused,
+    /// They have no effect, as with Katib's service of the same name.
+    Ignored,
+    /// Trials get them.
+    HandedOver,
 }
 
 impl Capability {

@@ -20,7 +20,9 @@ mod sequence;
 mod setting;
 mod trial;
 
-pub use algorithm::{Algorithm, Capability, Designer, Proposal, Refusal, Suggested};
+pub use algorithm::{
+    Algorithm, Capability, Designer, Proposal, Refusal, Suggested, UnknownSettings,
+};
 pub use algorithms::{ALGORITHMS, find, parent, spent_checkpoints};
 pub use early_stopping::{
     Curve, EARLY_STOPPING, EarlyStopping, Evidence, StopRule, find_early_stopping,

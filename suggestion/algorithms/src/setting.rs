@@ -2,7 +2,7 @@
 
 use diwan_api::AlgorithmSetting;
 
-use crate::Algorithm;
+use crate::{Algorithm, UnknownSettings};
 
 /// One setting of an algorithm.
 #[derive(Debug)]
@@ -142,7 +142,7 @@ impl Settings {
         algorithm: &Algorithm,
         given: &[AlgorithmSetting],
     ) -> Result<Self, Vec<SettingError>> {
-        let ignores_unknown = algorithm.ignores_unknown_settings;
+        let ignores_unknown = algorithm.unknown_settings != UnknownSettings::Refused;
         Self::parse_rows(algorithm.name, algorithm.settings, ignores_unknown, given)
     }
 

@@ -28,5 +28,5 @@ pub use early_stopping::{
 pub use encoded::SuggestionsServer;
 pub use grpc::{Services, SuggestionService, serve};
 pub use place::{Locate, by_name};
-pub use service::{SuggestReply, SuggestRequest, SuggestionError};
+pub use service::{SuggestReply, SuggestRequest, SuggestionError, ignored_settings};
 pub use suggesters::Suggesters;

@@ -4,8 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use diwan_algorithms::{
-    Algorithm, Budget, Capability, Goal, Problem, Proposal, Refusal, SettingError, Settings, find,
-    seed_of,
+    Algorithm, Budget, Capability, Goal, Problem, Proposal, Refusal, SettingError, Settings,
+    UnknownSettings, find, seed_of,
 };
 use diwan_api::{
     AlgorithmSetting, AlgorithmSpec, Experiment, FieldError, ObjectiveType, ParameterAssignment,
@@ -75,7 +75,6 @@ pub(crate) fn algorithm_of(experiment: &Experiment) -> Result<&'static Algorithm
 /// Whether a built-in algorithm takes the experiment.
 pub(crate) fn validate(experiment: &Experiment) -> Result<(), SuggestionError> {
     let algorithm = algorithm_of(experiment)?;
-    warn_of_ignored_settings(algorithm, experiment);
     let problem = problem(algorithm, experiment, &[], 0)?;
     guard(algorithm, || (algorithm.build)(&problem))??;
     Ok(())
@@ -295,22 +294,51 @@ fn assignment(space: &SearchSpace, proposal: Proposal) -> TrialAssignment {
     }
 }
 
-fn warn_of_ignored_settings(algorithm: &Algorithm, experiment: &Experiment) {
-    let given = experiment
-        .spec
-        .algorithm
-        .as_ref()
-        .map_or(&[][..], |a| &a.algorithm_settings);
-    for setting in given {
-        if algorithm.settings.iter().all(|s| s.name != setting.name) {
-            tracing::warn!(
-                experiment.name = experiment.metadata.name.as_deref(),
-                algorithm.name = algorithm.name,
-                setting.name,
-                "setting is not known to the algorithm and has no effect"
-            );
-        }
+/// The settings of an experiment that have no effect on its algorithm.
+pub fn ignored_settings(experiment: &Experiment) -> Vec<FieldError> {
+    let Some(spec) = &experiment.spec.algorithm else {
+        return Vec::new();
+    };
+    let Ok(algorithm) = algorithm_of(experiment) else {
+        return Vec::new();
+    };
+    if algorithm.unknown_settings != UnknownSettings::Ignored {
+        return Vec::new();
     }
+    let known: Vec<&str> = algorithm.settings.iter().map(|s| s.name).collect();
+    let ignored = |(i, setting): (usize, &AlgorithmSetting)| {
+        (!known.contains(&setting.name.as_str())).then(|| {
+            let field = format!("spec.algorithm.algorithmSettings[{i}].name");
+            let detail = format!(
+                "{} does not know it, so it has no effect; there are {}",
+                algorithm.name,
+                known.join(", ")
+            );
+            FieldError::invalid(field, &setting.name, detail)
+        })
+    };
+    let given = spec.algorithm_settings.iter().enumerate();
+    given.filter_map(ignored).collect()
+}
+
+/// Why a built-in algorithm does not take an experiment whose settings are right one by one.
+pub(crate) fn refusal(experiment: &Experiment) -> Option<FieldError> {
+    let Err(SuggestionError::Invalid(text)) = validate(experiment) else {
+        return None;
+    };
+    let name = experiment.spec.algorithm.as_ref()?.algorithm_name.clone();
+    Some(match text.split_once(": ") {
+        Some((field, detail)) if field.starts_with("spec.") && detail.starts_with("Missing") => {
+            FieldError::required(field, detail)
+        }
+        Some((field, detail)) if field.starts_with("spec.") => {
+            FieldError::invalid(field, "", detail)
+        }
+        Some(("Required params missing", names)) => {
+            FieldError::required("spec.algorithm.algorithmSettings", names)
+        }
+        _ => FieldError::invalid("spec.algorithm.algorithmName", name, text),
+    })
 }
 
 #[cfg(test)]

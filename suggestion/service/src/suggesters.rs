@@ -90,7 +90,7 @@ impl Suggesters {
         names
     }
 
-    /// What is wrong with the settings of a built-in algorithm. Others are asked by
+    /// What is wrong with the settings of a built-in algorithm, or with the rest for it. Others are asked by
     /// [`Suggesters::validate`].
     pub fn settings_errors(&self, experiment: &Experiment) -> Vec<FieldError> {
         let Some(algorithm) = &experiment.spec.algorithm else {
@@ -100,7 +100,18 @@ impl Suggesters {
             return Vec::new();
         }
         let errors = service::setting_errors(experiment);
+        if errors.is_empty() {
+            return service::refusal(experiment).into_iter().collect();
+        }
         service::field_errors("spec.algorithm", algorithm, errors)
+    }
+
+    /// The settings that have no effect on a built-in algorithm.
+    pub fn ignored_settings(&self, experiment: &Experiment) -> Vec<FieldError> {
+        match self.outside(experiment) {
+            None => service::ignored_settings(experiment),
+            Some(_) => Vec::new(),
+        }
     }
 
     /// Asks the algorithm whether it takes the experiment.

@@ -10,7 +10,7 @@
 use crate::axis::{Axis, axes};
 use crate::fresh::Fresh;
 use crate::ladder::{self, Ladder, Place, Runs};
-use crate::{Algorithm, Capability, Designer, Problem, Refusal, Suggested, Trial};
+use crate::{Algorithm, Capability, Designer, Problem, Refusal, Suggested, Trial, UnknownSettings};
 
 use super::{random, sobol};
 
@@ -24,7 +24,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         random::RANDOM_STATE,
         ladder::RESOURCE_NAME,
     ],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::Parallel,
         Capability::Distributions,

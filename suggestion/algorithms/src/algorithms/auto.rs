@@ -10,7 +10,8 @@ use diwan_api::AlgorithmSetting;
 use super::random;
 use crate::axis::axes;
 use crate::{
-    Algorithm, Capability, Designer, Problem, Refusal, Settings, State, Suggested, Trial, find,
+    Algorithm, Capability, Designer, Problem, Refusal, Settings, State, Suggested, Trial,
+    UnknownSettings, find,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -18,7 +19,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
     aliases: &[],
     summary: "chooses among the other algorithms for you, and says which and why",
     settings: &[random::RANDOM_STATE],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,

@@ -38,6 +38,7 @@ use crate::fresh::Fresh;
 use crate::math::stream;
 use crate::{
     Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, State, Suggested, Trial,
+    UnknownSettings,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -85,7 +86,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         },
         random::RANDOM_STATE,
     ],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,

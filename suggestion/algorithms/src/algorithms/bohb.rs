@@ -25,7 +25,7 @@ use crate::ladder::{self, Run, Slot};
 use crate::math::stream;
 use crate::{
     Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, Settings, State, Suggested,
-    Trial,
+    Trial, UnknownSettings,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -48,7 +48,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         random::RANDOM_STATE,
         ladder::RESOURCE_NAME,
     ],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,

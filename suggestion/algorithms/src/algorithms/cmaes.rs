@@ -28,7 +28,7 @@ use crate::axis::{Axis, axes};
 use crate::fresh::Fresh;
 use crate::{
     Algorithm, Capability, Designer, Kind, Memo, Problem, Proposal, Refusal, Setting, State,
-    Suggested, Trial,
+    Suggested, Trial, UnknownSettings,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -60,7 +60,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         },
     ],
     // As Katib's service does.
-    ignores_unknown_settings: true,
+    unknown_settings: UnknownSettings::Ignored,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,

@@ -11,7 +11,7 @@ use diwan_api::{NasConfig, ParameterAssignment, SearchSpace};
 use crate::nas::{self, quoted};
 use crate::{
     Algorithm, Capability, Designer, Kind, Problem, Proposal, Refusal, Setting, Settings,
-    Suggested, Trial,
+    Suggested, Trial, UnknownSettings,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -19,8 +19,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
     aliases: &[],
     summary: "hands the space of architectures to trials that search it by gradients",
     settings: SETTINGS,
-    // They are handed to the trial.
-    ignores_unknown_settings: true,
+    unknown_settings: UnknownSettings::HandedOver,
     supports: &[Capability::Parallel, Capability::Architectures],
     build: |problem| Ok(Box::new(Darts::new(problem)?)),
 };

@@ -21,7 +21,8 @@ use crate::fresh::Fresh;
 use crate::math::stream;
 use crate::nas::{Graph, number_of};
 use crate::{
-    Algorithm, Capability, Designer, Memo, Problem, Proposal, Refusal, Suggested, Trial, neighbour,
+    Algorithm, Capability, Designer, Memo, Problem, Proposal, Refusal, Suggested, Trial,
+    UnknownSettings, neighbour,
 };
 use diwan_api::search_space::Value;
 
@@ -30,7 +31,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
     aliases: &[],
     summary: "trains a network that draws architectures layer by layer",
     settings: settings::SETTINGS,
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,

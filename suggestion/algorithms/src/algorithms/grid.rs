@@ -13,7 +13,10 @@ use diwan_api::search_space::{Domain, Value};
 use crate::axis::{Axis, axes};
 use crate::fresh::{Fresh, combination};
 use crate::math::stream;
-use crate::{Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, Suggested, Trial};
+use crate::{
+    Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, Suggested, Trial,
+    UnknownSettings,
+};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "grid",
@@ -28,7 +31,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         default: "",
         doc: "seed of the order of combinations; by default they come in their natural order",
     }],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[Capability::Parallel, Capability::Exhausts],
     build: |problem| Ok(Box::new(Grid::new(problem)?)),
 };

@@ -16,7 +16,7 @@ use super::random;
 use crate::axis::{Axis, axes};
 use crate::fresh::Fresh;
 use crate::ladder::{self, Ladder, Place, Rung, Runs, Slot};
-use crate::{Algorithm, Capability, Designer, Problem, Refusal, Suggested, Trial};
+use crate::{Algorithm, Capability, Designer, Problem, Refusal, Suggested, Trial, UnknownSettings};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "hyperband",
@@ -29,7 +29,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         ladder::RESOURCE_NAME,
     ],
     // As Katib's service does; among them are the settings that it returns.
-    ignores_unknown_settings: true,
+    unknown_settings: UnknownSettings::Ignored,
     supports: &[
         Capability::Parallel,
         Capability::Distributions,

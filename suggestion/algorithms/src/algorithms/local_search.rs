@@ -19,7 +19,7 @@ use crate::fresh::Fresh;
 use crate::math::stream;
 use crate::{
     Algorithm, Capability, Designer, Kind, Problem, Proposal, Refusal, Setting, Suggested, Trial,
-    nas, neighbour,
+    UnknownSettings, nas, neighbour,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -38,7 +38,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         },
         random::RANDOM_STATE,
     ],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,

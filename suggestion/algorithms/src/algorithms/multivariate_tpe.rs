@@ -2,7 +2,7 @@
 //! of Katib's Optuna service. See [`super::tpe`].
 
 use super::tpe::{self, Tpe};
-use crate::{Algorithm, Kind, Setting};
+use crate::{Algorithm, Kind, Setting, UnknownSettings};
 
 const REFUSED_STARTUP: &str = "n_startup_trials should be greate or equal than zero";
 const REFUSED_CANDIDATES: &str = "n_ei_candidates should be greate or equal than zero";
@@ -43,7 +43,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
             doc: "seed of all draws; by default made from the experiment's name",
         },
     ],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: tpe::SUPPORTS,
     build: |problem| Ok(Box::new(Tpe::new(problem, "n_ei_candidates", true))),
 };

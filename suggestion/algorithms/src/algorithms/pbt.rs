@@ -25,7 +25,9 @@ pub use self::checkpoints::{parent, spent_checkpoints};
 use self::population::{Latest, Member, Population};
 use crate::axis::{Axis, axes};
 use crate::math::stream;
-use crate::{Algorithm, Capability, Designer, Problem, Proposal, Refusal, Suggested, Trial};
+use crate::{
+    Algorithm, Capability, Designer, Problem, Proposal, Refusal, Suggested, Trial, UnknownSettings,
+};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "pbt",
@@ -33,7 +35,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
     summary: "trains a population in steps; the worst continue what the best have learned",
     settings: settings::SETTINGS,
     // As Katib's service does.
-    ignores_unknown_settings: true,
+    unknown_settings: UnknownSettings::Ignored,
     supports: &[
         Capability::Parallel,
         Capability::Distributions,

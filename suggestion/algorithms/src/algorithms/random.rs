@@ -12,14 +12,14 @@ use crate::axis::Axis;
 use crate::fresh::Fresh;
 use crate::math::stream;
 use crate::sequence::Sequence;
-use crate::{Algorithm, Capability, Kind, Setting, nas};
+use crate::{Algorithm, Capability, Kind, Setting, UnknownSettings, nas};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "random",
     aliases: &[],
     summary: "draws every parameter from its distribution",
     settings: &[RANDOM_STATE],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::Parallel,
         Capability::Distributions,

@@ -16,8 +16,8 @@ use crate::axis::{Axis, axes};
 use crate::fresh::Fresh;
 use crate::math::stream;
 use crate::{
-    Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, Suggested, Trial, nas,
-    neighbour,
+    Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, Suggested, Trial,
+    UnknownSettings, nas, neighbour,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -45,7 +45,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
             doc: "how many of them are drawn, of which the best is changed",
         },
     ],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,

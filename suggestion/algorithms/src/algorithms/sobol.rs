@@ -12,7 +12,7 @@ use crate::axis::Axis;
 use crate::fresh::Fresh;
 use crate::math::{normal, stream};
 use crate::sequence::Sequence;
-use crate::{Algorithm, Capability, algorithms::random};
+use crate::{Algorithm, Capability, UnknownSettings, algorithms::random};
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
     name: "sobol",
@@ -20,7 +20,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
     summary: "covers the space evenly with a scrambled Sobol sequence",
     settings: &[random::RANDOM_STATE],
     // As Katib's service does.
-    ignores_unknown_settings: true,
+    unknown_settings: UnknownSettings::Ignored,
     supports: &[
         Capability::Parallel,
         Capability::Distributions,

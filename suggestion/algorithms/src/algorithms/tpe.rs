@@ -28,7 +28,8 @@ use crate::fresh::Fresh;
 use crate::math::parzen::{Bell, Dimension, Estimator, Spread};
 use crate::math::stream;
 use crate::{
-    Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, State, Suggested, Trial, nas,
+    Algorithm, Capability, Designer, Kind, Problem, Refusal, Setting, State, Suggested, Trial,
+    UnknownSettings, nas,
 };
 
 pub(super) static ALGORITHM: Algorithm = Algorithm {
@@ -65,7 +66,7 @@ pub(super) static ALGORITHM: Algorithm = Algorithm {
         PRIOR_WEIGHT,
         random::RANDOM_STATE,
     ],
-    ignores_unknown_settings: false,
+    unknown_settings: UnknownSettings::Refused,
     supports: &[
         Capability::LearnsFromHistory,
         Capability::Parallel,
