@@ -2,9 +2,11 @@
 
 mod plan;
 mod pod;
+mod rest;
 mod revision;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use diwan_embedded::event::{Event, Recorder};
 use diwan_embedded::resource::{
@@ -15,6 +17,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use self::plan::{Member, Plan, Situation};
+use self::rest::Rests;
 use crate::claim::claimed;
 use crate::driver::{Again, Controller, Key};
 use crate::object::{is_deleting, metadata, number};
@@ -29,6 +32,7 @@ pub(crate) struct StatefulSets {
     api: Api,
     node: String,
     events: Recorder,
+    rests: Rests,
 }
 
 /// The revisions of a set: the one pods come from, the one they are brought to, and how many names
@@ -45,6 +49,7 @@ impl StatefulSets {
         Self {
             events: Recorder::new(api.clone(), COMPONENT),
             node: node.to_owned(),
+            rests: Rests::default(),
             api,
         }
     }
@@ -238,15 +243,19 @@ impl Controller for StatefulSets {
 
     async fn reconcile(&mut self, key: &Key) -> Result<Again, Status> {
         let Some(set) = self.api.get(&STATEFUL_SETS, &key.namespace, &key.name) else {
+            self.rests.forget(key);
             return Ok(None);
         };
         let revisions = self.revisions(&set).await?;
         let pods = self.members(&set).await?;
+        let present = pods.iter().map(|member| member.ordinal);
+        let resting = self.rests.look(key, present, Instant::now());
         let seen = |pods| Situation {
             set: &set,
             pods,
             current: &revisions.current,
             update: &revisions.update,
+            resting: &resting,
             now: Timestamp::now(),
         };
         let plan = plan::plan(&seen(&pods));

@@ -1,5 +1,6 @@
 //! What a StatefulSet needs next. Pure: looks at it and its pods, changes nothing, reads no clock.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,6 +33,8 @@ pub(super) struct Situation<'a> {
     pub(super) current: &'a str,
     /// The revision that pods are brought to.
     pub(super) update: &'a str,
+    /// How long numbers whose pods are gone still rest.
+    pub(super) resting: &'a HashMap<u64, Duration>,
     /// Now.
     pub(super) now: Timestamp,
 }
@@ -106,11 +109,17 @@ fn is_in_order(seen: &Situation<'_>) -> bool {
 /// Makes the pods that lack; returns whether later steps may go on.
 fn fill(seen: &Situation<'_>, plan: &mut Plan) -> bool {
     let in_order = is_in_order(seen);
+    let mut complete = true;
     for ordinal in seen.wanted() {
         let Some(member) = seen.find(ordinal) else {
-            let newest =
-                !seen.rolls() || ordinal >= seen.partition() || seen.current == seen.update;
-            plan.create.push((ordinal, newest));
+            if let Some(wait) = seen.resting.get(&ordinal) {
+                plan.again = plan.again.into_iter().chain([*wait]).min();
+                complete = false;
+            } else {
+                let newest =
+                    !seen.rolls() || ordinal >= seen.partition() || seen.current == seen.update;
+                plan.create.push((ordinal, newest));
+            }
             if in_order {
                 return false;
             }
@@ -129,7 +138,7 @@ fn fill(seen: &Situation<'_>, plan: &mut Plan) -> bool {
             return false;
         }
     }
-    true
+    complete
 }
 
 /// Whether a pod does not come up because of a template that has been replaced: it is not waited

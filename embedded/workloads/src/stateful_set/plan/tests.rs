@@ -35,13 +35,22 @@ fn members(text: &str) -> Vec<Member> {
 }
 
 fn words(text: &str, spec: &Value, second: i64) -> String {
-    let pods = members(text);
+    // `,` is none that rests.
+    let rests = text
+        .chars()
+        .enumerate()
+        .filter(|(_, letter)| *letter == ',');
+    let resting = rests
+        .map(|(i, _)| (i as u64, Duration::from_secs(2)))
+        .collect();
+    let pods = members(&text.replace(',', "."));
     let set = json!({ "metadata": { "name": "s" }, "spec": spec });
     let seen = Situation {
         set: &set,
         pods: &pods,
         current: "old",
         update: "new",
+        resting: &resting,
         now: at(second),
     };
     let plan = plan(&seen);
@@ -72,6 +81,10 @@ fn pods_are_made_one_after_the_other_or_all_at_once() {
     check("R.R", "+1", "+1");
     check("RRR", "", "");
     check("TRR", "", "");
+    // What rests comes later, and nothing is updated until then.
+    check(",RR", "in 2", "in 2");
+    check("R,", "in 2", "+2 in 2");
+    check(",rr", "in 2", "in 2");
 }
 
 #[test]
@@ -121,6 +134,7 @@ fn the_newest_revision_is_current_when_all_pods_have_it() {
             pods: &pods,
             current: "old",
             update: "new",
+            resting: &HashMap::new(),
             now: at(0),
         };
         status(&seen, 0)
