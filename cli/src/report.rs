@@ -10,6 +10,8 @@ use crate::table;
 
 /// How many trials the table shows.
 const SHOWN: usize = 10;
+/// How many characters of a value the table shows.
+const VALUE_MAX: usize = 60;
 
 /// Format of the report.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,6 +41,12 @@ pub(crate) fn render(finished: &[Finished], output: Output) -> anyhow::Result<St
         Output::Json => Ok(serde_json::to_string_pretty(&document(finished)?)? + "\n"),
         Output::Yaml => Ok(serde_saphyr::to_string(&document(finished)?)?),
     }
+}
+
+/// Whether any trial has a value of the objective.
+pub(crate) fn has_values(finished: &Finished) -> bool {
+    let objective = finished.experiment.spec.objective.as_ref();
+    objective.is_some_and(|objective| !ranked(objective, &finished.trials).is_empty())
 }
 
 fn document(finished: &[Finished]) -> serde_json::Result<Value> {
@@ -150,11 +158,19 @@ fn row(objective: &ObjectiveSpec, trial: &Trial) -> Vec<String> {
         .spec
         .parameter_assignments
         .iter()
-        .map(|p| p.value.clone());
+        .map(|p| shortened(&p.value));
     std::iter::once(trial.name_any())
         .chain(metrics)
         .chain(parameters)
         .collect()
+}
+
+/// A value as it is shown to people: a whole network would fill their terminal.
+fn shortened(value: &str) -> String {
+    match value.char_indices().nth(VALUE_MAX) {
+        Some((end, _)) => format!("{}…", &value[..end]),
+        None => value.to_owned(),
+    }
 }
 
 fn best(trial: &Trial, objective: &ObjectiveSpec, value: f64) -> String {
@@ -162,7 +178,7 @@ fn best(trial: &Trial, objective: &ObjectiveSpec, value: f64) -> String {
         .spec
         .parameter_assignments
         .iter()
-        .map(|p| format!("{}={}", p.name, p.value))
+        .map(|p| format!("{}={}", p.name, shortened(&p.value)))
         .collect();
     let metric = &objective.objective_metric_name;
     format!(

@@ -2,7 +2,9 @@
 //! prints the best trials.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use diwan_api::metadata::LABEL_EXPERIMENT;
@@ -12,6 +14,7 @@ use kube::api::{Api, ListParams};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Client, ResourceExt as _};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::{EXIT_FAILED, EXIT_INTERRUPTED, refuse};
 use crate::apply::{self, ApplyError, Mode};
@@ -49,8 +52,12 @@ pub(crate) struct Run {
 enum Outcome {
     Finished(Vec<Finished>),
     Refused(Vec<Problem>),
-    Interrupted,
+    /// With what there is of the experiments until then.
+    Interrupted(Vec<Finished>),
 }
+
+/// So long is asked for what there is when a run is interrupted.
+const LAST_LOOK: Duration = Duration::from_secs(5);
 
 impl Run {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
@@ -65,7 +72,7 @@ impl Run {
         if let Some(kubeconfig) = &self.kubeconfig {
             let client = client_of(kubeconfig).await?;
             let driven = self.drive(&client, &manifests, interrupt).await;
-            if matches!(driven, Ok(Outcome::Interrupted)) {
+            if matches!(driven, Ok(Outcome::Interrupted(_))) {
                 eprintln!("the experiments go on; `kubectl delete` stops them");
             }
             return self.conclude(driven?);
@@ -78,6 +85,9 @@ impl Run {
             () = plane.stop() => {}
             () = interrupted() => eprintln!("left at once; trials may still run"),
         }
+        if let (Ok(Outcome::Interrupted(_)), Some(data)) = (&driven, self.shared.data()) {
+            eprintln!("`diwan up --data {}` goes on with it", data.display());
+        }
         self.conclude(driven?)
     }
 
@@ -88,17 +98,27 @@ impl Run {
         manifests: &[Manifest],
         interrupt: impl Future<Output = ()>,
     ) -> anyhow::Result<Outcome> {
+        let mut interrupt = pin!(interrupt);
         let work = async {
-            apply::create_namespaces(client, manifests).await?;
-            match apply::apply(client, manifests, Mode::Store).await {
-                Ok(stored) => wait(client, &stored).await,
-                Err(ApplyError::Invalid(problems)) => Ok(Outcome::Refused(problems)),
-                Err(ApplyError::Other(error)) => Err(error),
-            }
+            let created = apply::create_namespaces(client, manifests).await;
+            created.map_err(ApplyError::Other)?;
+            apply::apply(client, manifests, Mode::Store).await
+        };
+        let applied = tokio::select! {
+            applied = work => applied,
+            () = &mut interrupt => return Ok(Outcome::Interrupted(Vec::new())),
+        };
+        let stored = match applied {
+            Ok(stored) => names(&stored),
+            Err(ApplyError::Invalid(problems)) => return Ok(Outcome::Refused(problems)),
+            Err(ApplyError::Other(error)) => return Err(error),
         };
         tokio::select! {
-            outcome = work => outcome,
-            () = interrupt => Ok(Outcome::Interrupted),
+            outcome = wait(client, &stored) => outcome,
+            () = interrupt => {
+                let found = timeout(LAST_LOOK, fetch_all(client, &stored)).await;
+                Ok(Outcome::Interrupted(found.ok().and_then(Result::ok).unwrap_or_default()))
+            }
         }
     }
 
@@ -106,7 +126,11 @@ impl Run {
     fn conclude(&self, outcome: Outcome) -> anyhow::Result<ExitCode> {
         match outcome {
             Outcome::Refused(problems) => Ok(refuse(&problems)),
-            Outcome::Interrupted => {
+            Outcome::Interrupted(found) => {
+                // What nobody has waited for to the end is worth a look if it has found anything.
+                if found.iter().any(report::has_values) {
+                    super::print(&report::render(&found, self.output)?)?;
+                }
                 eprintln!("stopped");
                 Ok(ExitCode::from(EXIT_INTERRUPTED))
             }
@@ -143,14 +167,9 @@ fn what_is_missing(manifests: &[Manifest]) -> Option<Problem> {
 }
 
 /// Shows progress until every experiment has succeeded or failed.
-async fn wait(client: &Client, stored: &[Value]) -> anyhow::Result<Outcome> {
+async fn wait(client: &Client, all: &[(String, String)]) -> anyhow::Result<Outcome> {
     let mut progress = Progress::new();
-    let mut waiting: Vec<(String, String)> = stored
-        .iter()
-        .map(|object| &object["metadata"])
-        .map(|metadata| (text(&metadata["namespace"]), text(&metadata["name"])))
-        .collect();
-    let all = waiting.clone();
+    let mut waiting = all.to_vec();
     // Applied objects may be finished before the watch starts, so it starts with a list.
     let mut events = watcher(
         Api::<Experiment>::all(client.clone()),
@@ -194,11 +213,23 @@ async fn wait(client: &Client, stored: &[Value]) -> anyhow::Result<Outcome> {
         }
     }
     progress.finish();
-    let mut finished = Vec::new();
-    for (namespace, name) in &all {
-        finished.push(fetch(client, namespace, name).await?);
+    Ok(Outcome::Finished(fetch_all(client, all).await?))
+}
+
+/// Namespaces and names of objects.
+fn names(objects: &[Value]) -> Vec<(String, String)> {
+    let metadata = objects.iter().map(|object| &object["metadata"]);
+    metadata
+        .map(|metadata| (text(&metadata["namespace"]), text(&metadata["name"])))
+        .collect()
+}
+
+async fn fetch_all(client: &Client, all: &[(String, String)]) -> anyhow::Result<Vec<Finished>> {
+    let mut found = Vec::new();
+    for (namespace, name) in all {
+        found.push(fetch(client, namespace, name).await?);
     }
-    Ok(Outcome::Finished(finished))
+    Ok(found)
 }
 
 async fn fetch(client: &Client, namespace: &str, name: &str) -> anyhow::Result<Finished> {

@@ -1,7 +1,7 @@
 //! Flags of `diwan up` and `diwan run`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
@@ -41,6 +41,13 @@ pub(crate) struct Shared {
     /// several times, or several separated by commas
     #[arg(long = "image", value_name = "NAME=DIR", value_parser = image, env = "DIWAN_IMAGE", value_delimiter = ',')]
     pub(super) images: Vec<(String, PathBuf)>,
+}
+
+impl Shared {
+    /// The data folder that the flags name.
+    pub(crate) fn data(&self) -> Option<&Path> {
+        self.data.as_deref()
+    }
 }
 
 /// What runs pods.
