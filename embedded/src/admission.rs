@@ -10,10 +10,14 @@ mod service_account;
 
 use serde_json::Value;
 
+use self::quantity::Quantity;
 use crate::{
     api::Api,
     default, metadata,
-    resource::{LIMIT_RANGES, PODS, PRIORITY_CLASSES, Resource, SERVICE_ACCOUNTS},
+    resource::{
+        LIMIT_RANGES, PERSISTENT_VOLUME_CLAIMS, PODS, PRIORITY_CLASSES, Resource, SERVICE_ACCOUNTS,
+        STORAGE_CLASSES,
+    },
     status::Status,
 };
 
@@ -41,6 +45,28 @@ pub(crate) fn mutate(
         }
         _ => Ok(()),
     }
+}
+
+/// Refuses a change of an object.
+pub(crate) fn check_change(
+    api: &Api,
+    resource: &'static Resource,
+    old: &Value,
+    new: &Value,
+) -> Result<(), Status> {
+    if resource != &PERSISTENT_VOLUME_CLAIMS || old["status"]["phase"] != "Bound" {
+        return Ok(());
+    }
+    let size = |claim: &Value| Quantity::read(&claim["spec"]["resources"]["requests"]["storage"]);
+    let class = new["spec"]["storageClassName"].as_str().unwrap_or_default();
+    let class = api.get(&STORAGE_CLASSES, "", class);
+    let may_grow = class.is_some_and(|class| class["allowVolumeExpansion"] == true);
+    if may_grow || size(new) <= size(old) {
+        return Ok(());
+    }
+    let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions \
+               the pvc must support resize";
+    Err(Status::forbidden(resource, metadata::name(new), why))
 }
 
 /// Gives a pod its service account, if this server has any.

@@ -97,6 +97,14 @@ fn child<'a>(
     fields.get_mut(field)?.as_object_mut()
 }
 
+/// An object in a field, if there is one.
+fn inner<'a>(
+    fields: &'a mut Map<String, Value>,
+    field: &str,
+) -> Option<&'a mut Map<String, Value>> {
+    fields.get_mut(field)?.as_object_mut()
+}
+
 /// The objects in a list.
 fn each<'a>(
     fields: &'a mut Map<String, Value>,

@@ -6,6 +6,7 @@ mod job;
 mod label_selector;
 mod meta;
 mod pod;
+mod probe;
 mod quota;
 mod rbac;
 mod secret;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Api, Operation};
 use crate::{
-    address, conversion, default, event_view, metadata,
+    address, admission, conversion, default, event_view, metadata,
     ownership::{self, Writer, same_but_times},
     resource::{ENDPOINT_SLICES, PERSISTENT_VOLUMES, PRIORITY_CLASSES, Resource},
     status::Status,
@@ -234,6 +234,7 @@ impl Api {
         if subresource == Subresource::Status {
             return checked;
         }
+        admission::check_change(self, resource, before, new)?;
         let old = Some(before);
         let admitted = self.admit(Operation::Update, resource, new, old).await;
         Status::both(resource, update.name, checked, admitted)

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{child, each, set};
+use super::{child, each, inner, set};
+
+mod volume;
 
 /// Sets what a pod leaves out.
 pub(super) fn apply(pod: &mut Value) {
@@ -36,18 +38,7 @@ pub(super) fn specification(spec: &mut Map<String, Value>) {
             self::container(container);
         }
     }
-    for volume in each(spec, "volumes") {
-        let sources = ["configMap", "secret", "downwardAPI", "projected"];
-        for source in sources {
-            if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
-                set(source, "defaultMode", json!(0o644));
-            }
-        }
-        // A volume without a source is an empty folder.
-        if volume.len() == 1 && volume.contains_key("name") {
-            volume.insert("emptyDir".to_owned(), json!({}));
-        }
-    }
+    each(spec, "volumes").for_each(volume::apply);
 }
 
 fn container(container: &mut Map<String, Value>) {
@@ -71,14 +62,60 @@ fn container(container: &mut Map<String, Value>) {
         set(port, "protocol", json!("TCP"));
     }
     for variable in each(container, "env") {
-        let reference = variable
-            .get_mut("valueFrom")
-            .and_then(|from| from.get_mut("fieldRef"));
-        if let Some(reference) = reference.and_then(Value::as_object_mut) {
-            set(reference, "apiVersion", json!("v1"));
+        if let Some(source) = inner(variable, "valueFrom") {
+            reference(source);
+        }
+    }
+    for name in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = inner(container, name) {
+            self::probe(probe);
+        }
+    }
+    if let Some(lifecycle) = inner(container, "lifecycle") {
+        for hook in ["postStart", "preStop"] {
+            if let Some(hook) = inner(lifecycle, hook) {
+                action(hook);
+            }
         }
     }
     child(container, "resources");
+}
+
+fn probe(probe: &mut Map<String, Value>) {
+    for (field, value) in [
+        ("timeoutSeconds", 1),
+        ("periodSeconds", 10),
+        ("successThreshold", 1),
+        ("failureThreshold", 3),
+    ] {
+        // Zero is what nobody has set.
+        if probe.get(field).and_then(Value::as_i64) == Some(0) {
+            probe.remove(field);
+        }
+        set(probe, field, json!(value));
+    }
+    action(probe);
+}
+
+/// What a probe or a hook does.
+fn action(action: &mut Map<String, Value>) {
+    if let Some(get) = inner(action, "httpGet") {
+        set(get, "path", json!("/"));
+        set(get, "scheme", json!("HTTP"));
+    }
+    if let Some(call) = inner(action, "grpc") {
+        set(call, "service", json!(""));
+    }
+}
+
+/// The version of a reference to a field of the pod, or the unit of one to a resource.
+fn reference(source: &mut Map<String, Value>) {
+    if let Some(field) = inner(source, "fieldRef") {
+        set(field, "apiVersion", json!("v1"));
+    }
+    if let Some(resource) = inner(source, "resourceFieldRef") {
+        set(resource, "divisor", json!("0"));
+    }
 }
 
 /// Who names a limit and no request asks for as much.

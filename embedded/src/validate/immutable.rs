@@ -4,7 +4,7 @@ use diwan_api::FieldError;
 use serde_json::{Map, Value};
 
 use super::cause;
-use crate::{resource::Resource, status::Cause};
+use crate::{admission::quantity::Quantity, resource::Resource, status::Cause};
 
 /// Fields of a pod's specification that may change.
 const POD_MUTABLE: [&str; 4] = [
@@ -151,6 +151,14 @@ fn claim(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
             "spec",
             "spec is immutable after creation except resources.requests and \
              volumeAttributesClassName for bound claims",
+        ));
+    }
+    let held = Quantity::read(&old["status"]["capacity"]["storage"]);
+    let wanted = Quantity::read(&new["spec"]["resources"]["requests"]["storage"]);
+    if held > wanted && wanted.is_some() {
+        errors.push(FieldError::forbidden(
+            "spec.resources.requests.storage",
+            "field can not be less than status.capacity",
         ));
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use diwan_api::FieldError;
 use serde_json::Value;
 
-use super::label;
+use super::{label, probe};
 
 /// Checks the specification of a pod, or of a pod template.
 pub(super) fn check(spec: &Value, field: &str, errors: &mut Vec<FieldError>) {
@@ -67,6 +67,7 @@ fn check_container<'a>(
         errors.push(FieldError::required(format!("{path}.image"), ""));
     }
     ports(container, path, errors);
+    probe::check(container, path, errors);
     for (i, variable) in container["env"]
         .as_array()
         .into_iter()
