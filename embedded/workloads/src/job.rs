@@ -95,6 +95,8 @@ struct Done {
     taken: Vec<u32>,
     /// Attempts that made no pod, because the API refused it.
     refused: Vec<u32>,
+    /// Something else of the plan could not be done.
+    failed: bool,
 }
 
 struct Worker {
@@ -154,6 +156,14 @@ impl Worker {
         for job in jobs {
             self.job(job);
         }
+        // What pods did between two watches nobody has told: all Jobs are looked at.
+        let all: Vec<String> = self.jobs.keys().cloned().collect();
+        for uid in all {
+            if let Some(entry) = self.jobs.get_mut(&uid).filter(|entry| !entry.busy) {
+                entry.creating.clear();
+            }
+            self.plan(&uid);
+        }
     }
 
     /// Takes a pod into the index; returns the owner.
@@ -162,7 +172,7 @@ impl Worker {
         let view = PodView::read(pod);
         if let Some(entry) = self.jobs.get_mut(&owner) {
             entry.creating.remove(&view.attempt);
-            entry.next = entry.next.max(view.attempt + 1);
+            entry.next = entry.next.max(view.attempt.saturating_add(1));
         }
         let uid = metadata(pod, "uid").to_owned();
         self.pods
@@ -198,7 +208,10 @@ impl Worker {
             Some(_) => return,
             None => {
                 let attempts = self.pods.get(&uid).into_iter().flat_map(HashMap::values);
-                let next = attempts.map(|pod| pod.attempt + 1).max().unwrap_or(0);
+                let next = attempts
+                    .map(|pod| pod.attempt.saturating_add(1))
+                    .max()
+                    .unwrap_or(0);
                 let entry = Entry {
                     job,
                     creating: HashMap::new(),
@@ -259,14 +272,14 @@ impl Worker {
             return;
         }
         let mut indexes = plan.indexes.iter().copied();
-        let attempts: Vec<Attempt> = (entry.next..)
+        let attempts: Vec<Attempt> = (entry.next..=u32::MAX)
             .take(plan.create)
             .map(|number| Attempt {
                 number,
                 index: indexes.next(),
             })
             .collect();
-        entry.next += plan.create as u32;
+        entry.next = entry.next.saturating_add(plan.create as u32);
         let numbered = attempts
             .iter()
             .map(|attempt| (attempt.number, attempt.index));
@@ -296,14 +309,17 @@ impl Worker {
         for attempt in done.taken.iter().chain(&done.refused) {
             entry.creating.remove(attempt);
         }
-        if done.refused.is_empty() {
+        if done.refused.is_empty() && !done.failed {
             entry.refusals = 0;
         } else {
             let wait = Duration::from_secs(1 << entry.refusals.min(10)).min(LONGEST_RETRY);
             entry.refusals += 1;
             entry.retry_at = Some(Instant::now() + wait);
         }
-        if std::mem::take(&mut entry.dirty) || !done.taken.is_empty() || !done.refused.is_empty() {
+        let is_dirty = std::mem::take(&mut entry.dirty);
+        if let Some(at) = entry.retry_at.filter(|_| done.failed) {
+            self.wakes.insert((at, done.uid));
+        } else if is_dirty || !done.taken.is_empty() || !done.refused.is_empty() {
             self.plan(&done.uid);
         }
     }
@@ -314,7 +330,7 @@ impl Entry {
     fn hold_back(&mut self, plan: &mut Plan, mut wake: impl FnMut(Instant)) {
         let now = Instant::now();
         if let Some(at) = self.retry_at.filter(|at| *at > now && plan.create > 0) {
-            plan.create = 0;
+            plan.forgo_pods();
             wake(at);
         }
         if plan.status.is_none() || plan.urgent {
@@ -367,10 +383,9 @@ async fn carry_out(means: &Means, job: &Value, attempts: Vec<Attempt>, plan: Pla
         match action {
             // A pod that is gone already is as good as deleted.
             Action::DeletePod(pod) => {
-                drop(
-                    api.delete(&PODS, namespace, &pod, DeleteOptions::background())
-                        .await,
-                );
+                let options = DeleteOptions::background();
+                let deleted = api.delete(&PODS, namespace, &pod, options).await;
+                done.failed |= deleted.is_err_and(|status| status.reason != "NotFound");
             }
             Action::DeleteJob => {
                 let uid = Some(done.uid.clone());
@@ -378,7 +393,9 @@ async fn carry_out(means: &Means, job: &Value, attempts: Vec<Attempt>, plan: Pla
                     uid,
                     ..DeleteOptions::background()
                 };
-                drop(api.delete(&JOBS, namespace, name, options).await);
+                let deleted = api.delete(&JOBS, namespace, name, options).await;
+                let is_other = |status: &str| !matches!(status, "NotFound" | "Conflict");
+                done.failed |= deleted.is_err_and(|status| is_other(&status.reason));
             }
             Action::Event(event) => means.events.record(job, event),
         }
@@ -391,6 +408,7 @@ async fn carry_out(means: &Means, job: &Value, attempts: Vec<Attempt>, plan: Pla
         match written.await {
             Ok(job) => done.job = job,
             Err(status) => {
+                done.failed |= status.reason != "NotFound";
                 tracing::warn!(job.name = name, namespace, %status, "cannot write the status");
             }
         }

@@ -8,11 +8,13 @@ use std::fmt::{self, Display, Formatter};
 pub(super) struct Indexes(BTreeSet<u32>);
 
 impl Indexes {
-    /// Reads a set; what is none is left out.
-    pub(super) fn parse(text: &str) -> Self {
+    /// Reads what a set has below `end`; what is no range is left out.
+    pub(super) fn parse(text: &str, end: u64) -> Self {
+        let last_of_all = u32::try_from(end.saturating_sub(1)).unwrap_or(u32::MAX);
         let ranges = text.split(',').filter_map(|range| {
             let (first, last) = range.split_once('-').unwrap_or((range, range));
-            Some(first.parse().ok()?..=last.parse().ok()?)
+            let last: u32 = last.parse().ok()?;
+            Some(first.parse().ok()?..=last.min(last_of_all))
         });
         Self(ranges.flatten().collect())
     }
@@ -66,14 +68,16 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         for text in ["", "0", "0,1", "0-2", "1,3-5,7,8"] {
-            assert_eq!(Indexes::parse(text).to_string(), text);
+            assert_eq!(Indexes::parse(text, 100).to_string(), text);
         }
-        assert_eq!(Indexes::parse("x,2,1-,3").to_string(), "2,3");
+        assert_eq!(Indexes::parse("x,2,1-,3", 100).to_string(), "2,3");
+        // Whatever somebody writes there, it takes no more room than the Job has parts.
+        assert_eq!(Indexes::parse("0-4294967295", 4).to_string(), "0-3");
     }
 
     #[test]
     fn indexes_that_are_no_more_are_forgotten() {
-        let mut indexes = Indexes::parse("0-5");
+        let mut indexes = Indexes::parse("0-5", 100);
         indexes.keep_below(2);
         indexes.extend([4]);
         assert_eq!((indexes.to_string().as_str(), indexes.len()), ("0,1,4", 3));

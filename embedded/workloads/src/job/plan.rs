@@ -16,6 +16,8 @@ use crate::object::is_deleting;
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 /// The longest wait after a failure.
 const LONGEST_BACKOFF: Duration = Duration::from_mins(6);
+/// As many pods are made at once, whatever a Job asks for; the others follow.
+const MOST_AT_ONCE: u64 = 500;
 
 /// A Job as it is seen.
 pub(super) struct Situation<'a> {
@@ -50,6 +52,21 @@ impl Plan {
     /// Whether there is nothing to do now.
     pub(super) fn is_empty(&self) -> bool {
         self.create == 0 && self.actions.is_empty() && self.status.is_none()
+    }
+
+    /// Leaves the pods for later: the status does not count what is not there.
+    pub(super) fn forgo_pods(&mut self) {
+        if let Some(status) = &mut self.status {
+            let active = status["active"].as_u64().unwrap_or(0);
+            status["active"] = active.saturating_sub(self.create as u64).into();
+            if status["active"] == 0
+                && let Some(fields) = status.as_object_mut()
+            {
+                fields.remove("active");
+            }
+        }
+        self.create = 0;
+        self.indexes.clear();
     }
 }
 
@@ -156,7 +173,10 @@ impl Situation<'_> {
             return Some(Verdict::failed("StartError", message));
         }
         let limit = self.number("backoffLimit").unwrap_or(6);
-        let restarts: u64 = self.active().map(|pod| pod.restarts).sum();
+        // Elsewhere only sidecars start again, and they are not what the limit is for.
+        let counts_restarts = self.job["spec"]["template"]["spec"]["restartPolicy"] == "OnFailure";
+        let restarting = self.active().filter(|_| counts_restarts);
+        let restarts: u64 = restarting.map(|pod| pod.restarts).sum();
         let restarted_too_often = restarts > 0 && restarts >= limit.max(1);
         if counts.failed > limit || restarted_too_often {
             let message = "Job has reached the specified backoff limit";
@@ -313,9 +333,11 @@ impl Situation<'_> {
         let wanted = self.wanted(counts);
         let lacking = wanted.saturating_sub(counts.active);
         let surplus = counts.active.saturating_sub(wanted) as usize;
-        // The youngest go first: they lose the least.
+        // Those whose indexes are not wanted any more go first, then the youngest: they lose the least.
+        let end = self.number("completions").unwrap_or(u64::MAX);
+        let is_outside = |pod: &PodView| pod.index.is_some_and(|index| u64::from(index) >= end);
         let mut active: Vec<&PodView> = self.active().collect();
-        active.sort_by_key(|pod| std::cmp::Reverse(pod.attempt));
+        active.sort_by_key(|pod| std::cmp::Reverse((is_outside(pod), pod.attempt)));
         let gone = active
             .into_iter()
             .take(surplus)
@@ -327,7 +349,7 @@ impl Situation<'_> {
             Duration::ZERO
         };
         let mut create = if wait.is_zero() && !is_deleting(self.job) {
-            lacking
+            lacking.min(MOST_AT_ONCE)
         } else {
             0
         };

@@ -15,10 +15,11 @@ impl Situation<'_> {
             return None;
         }
         let text = self.job["status"]["completedIndexes"].as_str();
-        let mut done = Indexes::parse(text.unwrap_or_default());
+        let end = self.number("completions").unwrap_or(0);
+        let mut done = Indexes::parse(text.unwrap_or_default(), end);
         let succeeded = self.pods.iter().filter(|pod| pod.phase == Phase::Succeeded);
         done.extend(succeeded.filter_map(|pod| pod.index));
-        done.keep_below(self.number("completions").unwrap_or(0));
+        done.keep_below(end);
         Some(done)
     }
 

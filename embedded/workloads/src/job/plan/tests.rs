@@ -160,9 +160,45 @@ fn failures_are_tried_again_with_a_growing_wait_up_to_the_limit() {
 
 #[test]
 fn restarts_inside_a_pod_count_towards_the_limit() {
-    check(json!({ "backoffLimit": 3 }), "2", 1, "active=1");
+    let spec = |limit: u64, policy: &str| {
+        let template = json!({ "spec": { "restartPolicy": policy } });
+        json!({ "backoffLimit": limit, "template": template })
+    };
+    check(spec(3, "OnFailure"), "2", 1, "active=1");
     let over = "delete p0 FailureTarget:BackoffLimitExceeded active=1";
-    check(json!({ "backoffLimit": 2 }), "2", 1, over);
+    check(spec(2, "OnFailure"), "2", 1, over);
+    // Where containers don't start again these are restarts of sidecars.
+    check(spec(2, "Never"), "2", 1, "active=1");
+}
+
+#[test]
+fn no_more_pods_are_made_at_once_than_can_be_held() {
+    let many = json!({ "parallelism": 2_000_000_000, "completions": null });
+    let mut plan = plan_at(&job(many), "", 0, 0);
+    assert_eq!(
+        (plan.create, &plan.status.as_ref().unwrap()["active"]),
+        (500, &json!(500))
+    );
+    // What is refused is not there.
+    plan.forgo_pods();
+    assert_eq!((plan.create, plan.status.unwrap().get("active")), (0, None));
+}
+
+#[test]
+fn a_job_that_shrinks_loses_the_parts_that_are_wanted_no_more() {
+    let spec = json!({ "completionMode": "Indexed", "completions": 2, "parallelism": 2 });
+    let mut pods = pods("aaaa");
+    for (pod, index) in pods.iter_mut().zip([3, 2, 1, 0]) {
+        pod.index = Some(index);
+    }
+    let plan = plan(&Situation {
+        job: &job(spec),
+        pods: pods.iter().collect(),
+        creating: Vec::new(),
+        now: at(1),
+    });
+    let gone = ["p1", "p0"].map(|name| Action::DeletePod(name.to_owned()));
+    assert_eq!(plan.actions, gone);
 }
 
 #[test]
