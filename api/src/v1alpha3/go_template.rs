@@ -23,6 +23,7 @@ pub(super) struct Given<'a> {
 
 /// The text of the template with what stands for values in it. The error says what is wrong.
 pub(super) fn execute(text: &str, given: &Given<'_>) -> Result<String, String> {
+    check_blocks(text).map_err(|error| format!("not a Go template: {error}"))?;
     let template = Template::new("")
         .missing_key(gotmpl::MissingKey::Error)
         .max_range_iters(MOST_ITERATIONS)
@@ -49,6 +50,52 @@ pub(super) fn execute(text: &str, given: &Given<'_>) -> Result<String, String> {
         }
     }
     Ok(fill(executed, given, &words))
+}
+
+/// Checks that every block ends, and nothing else does: the parser lets both pass.
+fn check_blocks(text: &str) -> Result<(), String> {
+    let mut open: Vec<&str> = Vec::new();
+    let mut rest = text;
+    while let Some((_, after)) = rest.split_once("{{") {
+        let action = after.strip_prefix('-').unwrap_or(after).trim_start();
+        if action.starts_with("/*") {
+            rest = action.split_once("*/").map_or("", |(_, rest)| rest);
+            continue;
+        }
+        let end = end_of_action(action);
+        let end = end.ok_or("an action {{ is not closed by }}")?;
+        let word = action[..end]
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .next()
+            .unwrap_or_default();
+        match word {
+            "if" | "range" | "with" | "define" | "block" => open.push(word),
+            "end" if open.pop().is_none() => return Err("unexpected {{end}}".to_owned()),
+            _ => {}
+        }
+        rest = &action[end..];
+    }
+    match open.pop() {
+        Some(word) => Err(format!("{{{{{word}}}}} has no {{{{end}}}}")),
+        None => Ok(()),
+    }
+}
+
+/// Where an action ends; what stands in quotes does not end it.
+fn end_of_action(text: &str) -> Option<usize> {
+    let mut quote = None;
+    let mut escaped = false;
+    for (i, c) in text.char_indices() {
+        match quote {
+            _ if escaped => escaped = false,
+            Some('"' | '\'') if c == '\\' => escaped = true,
+            Some(open) if c == open => quote = None,
+            None if "\"'`".contains(c) => quote = Some(c),
+            None if text[i..].starts_with("}}") => return Some(i),
+            _ => {}
+        }
+    }
+    None
 }
 
 /// What was printed of a list of twice the same word, as if it had been the word: by itself, and by

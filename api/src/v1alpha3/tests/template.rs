@@ -52,6 +52,14 @@ fn what_is_wrong_with_a_template_is_said() {
     let all = "{{range .HyperParameters}}\"{{.Value}}\", {{end}}";
     for (old, expected) in [
         (with_template("{{.Trial"), "not a Go template: "),
+        (
+            with_template("{{with .HyperParameters}}{{/* {{ */}}{{- range .}}{{\"}}\"}}{{end}}"),
+            "not a Go template: {{with}} has no {{end}}",
+        ),
+        (
+            with_template("{{if true}}{{else}}{{- end -}}{{end}}"),
+            "not a Go template: unexpected {{end}}",
+        ),
         (job("{{.Job}}"), "the template can't be executed: "),
         (
             job("{{template \"none\"}}"),
