@@ -2,12 +2,12 @@
 //! process ends as the program does.
 
 use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::net::Shutdown;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::thread::sleep;
+use std::thread::{self, sleep};
 use std::time::Duration;
 
 use crate::engine::{away, refusal};
@@ -100,17 +100,20 @@ fn create(terminal: bool, input: bool, words: &[String]) -> String {
 /// The streams of this process and of the program.
 struct Relay {
     stream: File,
-    input: Option<File>,
     /// Takes the program's streams apart; a terminal has but one.
     frames: Option<Frames>,
 }
 
 impl Relay {
     fn new(stream: File, terminal: bool) -> io::Result<Self> {
-        let input = io::stdin().as_fd().try_clone_to_owned()?;
+        if has_input() {
+            let input = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+            let stream = stream.try_clone()?;
+            // On its own: a program that does not read must not keep its output from being read.
+            thread::spawn(move || hand_on(input, stream));
+        }
         Ok(Self {
             stream,
-            input: has_input().then(|| File::from(input)),
             frames: (!terminal).then(Frames::default),
         })
     }
@@ -119,23 +122,10 @@ impl Relay {
     fn run(&mut self, resized: &SignalSet, resize: &dyn Fn()) -> io::Result<()> {
         let signals = sys::signal_file(resized)?;
         loop {
-            let mut files = vec![&signals, &self.stream];
-            files.extend(&self.input);
-            let ready = sys::wait_readable(&files, None);
+            let ready = sys::wait_readable(&[&signals, &self.stream], None);
             let mut bytes = [0; 16 << 10];
             if ready[0] && sys::next_signal(&signals).is_some() {
                 resize();
-            }
-            if ready.get(2) == Some(&true)
-                && let Some(input) = &mut self.input
-            {
-                let count = input.read(&mut bytes).unwrap_or(0);
-                // A program that has ended reads no more; its output says so.
-                if count == 0 || self.stream.write_all(&bytes[..count]).is_err() {
-                    self.input = None;
-                    let stream = OwnedFd::from(self.stream.try_clone()?);
-                    let _ = UnixStream::from(stream).shutdown(Shutdown::Write);
-                }
             }
             if ready[1] {
                 match self.stream.read(&mut bytes) {
@@ -164,6 +154,13 @@ impl Relay {
         });
         done
     }
+}
+
+/// Copies the input until it ends, or the program reads no more, and says so.
+fn hand_on(mut input: File, mut stream: File) {
+    // A program that has ended reads no more; its output says so.
+    let _ = io::copy(&mut input, &mut stream);
+    let _ = UnixStream::from(OwnedFd::from(stream)).shutdown(Shutdown::Write);
 }
 
 fn write(mut to: impl io::Write, bytes: &[u8]) -> io::Result<()> {

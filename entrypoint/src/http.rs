@@ -46,7 +46,10 @@ pub(crate) fn ask(socket: &Path, request: Request<'_>) -> io::Result<Answer> {
         chunks(&mut reader, &mut body)?;
     } else {
         let length = head.length.unwrap_or(LONGEST_BODY).min(LONGEST_BODY);
-        reader.take(length).read_to_end(&mut body)?;
+        let read = reader.take(length).read_to_end(&mut body)? as u64;
+        if head.length.is_some() && read < length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
     Ok(Answer {
         status: head.status,
@@ -215,6 +218,7 @@ mod tests {
             "",
             "HTTP/1.1 200 OK",
             "HTTP/1.1 200 OK\r\nContent-Le",
+            "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{\"Id\":",
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
             "nonsense\r\n\r\n",
         ] {
