@@ -8,6 +8,7 @@ pub(crate) mod reference;
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
@@ -25,6 +26,8 @@ pub(crate) const DATA: &str = "dev.diwan.data";
 /// On containers: the unique identifier of the pod.
 pub(crate) const POD: &str = "io.kubernetes.pod.uid";
 /// With which a registry is told who asks.
+/// So long an engine may take to answer, but for images that it pulls.
+const PATIENCE: Duration = Duration::from_mins(2);
 const REGISTRY_AUTH: &str = "X-Registry-Auth";
 
 /// An engine that answers.
@@ -106,22 +109,30 @@ impl Engine {
 
     /// Removes the containers of this node's pods that a look at their labels tells to.
     pub(crate) async fn remove(&self, unwanted: impl Fn(&Value) -> bool) {
-        let removed = async {
+        let found = async {
             let filter = serde_json::json!({ "label": [format!("{DATA}={}", self.data)] });
             let filter = encode(&filter.to_string());
             let path = format!("/containers/json?all=1&filters={filter}");
-            let found = self.read(Method::GET, &path).await?;
-            for container in found.as_array().into_iter().flatten() {
-                let id = container["Id"].as_str().unwrap_or_default();
-                if unwanted(&container["Labels"]) {
-                    let path = format!("/containers/{}?force=1&v=1", encode(id));
-                    self.ask(Method::DELETE, &path).await?;
-                }
-            }
-            Ok::<_, String>(())
+            self.read(Method::GET, &path).await
         };
-        if let Err(error) = removed.await {
-            tracing::warn!(%error, "cannot remove what is left of containers");
+        let found = found.await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot look for what is left of containers");
+            Value::Null
+        });
+        for container in found.as_array().into_iter().flatten() {
+            let id = container["Id"].as_str().unwrap_or_default();
+            if !unwanted(&container["Labels"]) {
+                continue;
+            }
+            let path = format!("/containers/{}?force=1&v=1", encode(id));
+            let refused = match self.ask(Method::DELETE, &path).await {
+                Ok((status, _)) if status.is_success() || status == StatusCode::NOT_FOUND => None,
+                Ok((status, answer)) => Some(refusal(status, &answer)),
+                Err(error) => Some(error),
+            };
+            if let Some(error) = refused {
+                tracing::warn!(%error, container = id, "cannot remove what is left of a container");
+            }
         }
     }
 
@@ -135,11 +146,15 @@ impl Engine {
     }
 
     async fn ask(&self, method: Method, path: &str) -> Result<(StatusCode, Value), String> {
-        let response = self.send(method, path, None).await?;
-        let status = response.status();
-        let body = response.into_body().collect().await;
-        let body = body.map_err(|error| self.away(&error))?.to_bytes();
-        Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+        let asked = async {
+            let response = self.send(method, path, None).await?;
+            let status = response.status();
+            let body = response.into_body().collect().await;
+            let body = body.map_err(|error| self.away(&error))?.to_bytes();
+            Ok((status, serde_json::from_slice(&body).unwrap_or_default()))
+        };
+        let answer = tokio::time::timeout(PATIENCE, asked).await;
+        answer.unwrap_or_else(|_| Err(self.away(&"no answer in two minutes")))
     }
 
     async fn send(

@@ -57,6 +57,11 @@ impl Pod {
         })
     }
 
+    /// How the pod names itself.
+    pub(crate) fn host_name(&self) -> &str {
+        self.spec.hostname.as_deref().unwrap_or(&self.name)
+    }
+
     /// All containers, init containers first.
     pub(crate) fn containers(&self) -> impl Iterator<Item = &Container> {
         self.spec

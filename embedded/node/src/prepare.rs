@@ -107,7 +107,7 @@ impl<'a> Preparation<'a> {
     /// The variables of all containers.
     fn base(&self) -> Environment {
         let mut base = self.settings.environment.clone();
-        base.set("HOSTNAME", &self.pod.name);
+        base.set("HOSTNAME", self.pod.host_name());
         // A container has its processors alone, and numbers them anew.
         if !self.gpus.is_empty() && self.settings.engine.is_none() {
             base.set("CUDA_VISIBLE_DEVICES", self.numbers(","));

@@ -69,7 +69,7 @@ pub(crate) fn request(
         .collect();
     let body = json!({
         "Image": image,
-        "Hostname": &pod.name[..pod.name.len().min(HOST_NAME_MAX)],
+        "Hostname": &pod.host_name()[..pod.host_name().len().min(HOST_NAME_MAX)],
         "User": user(&own, &shared, parts.image),
         "Env": variables,
         "Entrypoint": expand(command),
