@@ -79,6 +79,10 @@ pub(crate) fn of_cells(genotype: &str) -> Option<String> {
     let mut graph = Graph::default();
     for cell in ["normal", "reduce"] {
         let (_, text) = genotype.split_once(&format!("{cell}=["))?;
+        if text.starts_with(']') {
+            // A network of few layers has no cell of this kind.
+            continue;
+        }
         let (text, _) = text.split_once("]]")?;
         let begin = graph.nodes.len();
         graph.node(&format!("{cell}: c_(k-2)"));
@@ -87,6 +91,10 @@ pub(crate) fn of_cells(genotype: &str) -> Option<String> {
         for (place, inputs) in nodes.iter().enumerate() {
             graph.node(&place.to_string());
             for (operation, from) in inputs {
+                // The two cells before, and the nodes before.
+                if *from >= place + 2 {
+                    return None;
+                }
                 graph.edge(begin + from, begin + 2 + place, operation);
             }
         }
