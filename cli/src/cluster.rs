@@ -155,6 +155,7 @@ pub(crate) async fn run(flags: Flags, stop: CancellationToken) -> anyhow::Result
         rules: Rules {
             suggesters: Arc::new(Suggesters::with_images(by_name())),
             early_stoppers: Arc::new(EarlyStoppers::with_images(by_name())),
+            hands_checkpoints: true,
         },
         collectors: Collectors::default(),
         db_manager: flags

@@ -152,7 +152,7 @@ impl ControlPlane {
         // Folders of volumes are named to people and to pods: in full.
         std::fs::create_dir_all(data)?;
         let data = &data.canonicalize()?;
-        let base = Base::open(data, flags.config.as_deref())?;
+        let base = Base::open(data, flags.config.as_deref(), &runtime)?;
         let store: Arc<dyn ObservationStore> = match &flags.database_url {
             Some(url) => store::open(url).await?,
             None => Arc::new(SqliteStore::open(&data.join("observations.db")).await?),

@@ -279,6 +279,7 @@ mod tests {
             rules: Rules {
                 suggesters: Arc::default(),
                 early_stoppers: Arc::default(),
+                hands_checkpoints: true,
             },
             injection: Injection {
                 image: "diwan:1".to_owned(),

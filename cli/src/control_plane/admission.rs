@@ -62,9 +62,24 @@ impl Admission for Admitter {
     fn advice(&self, resource: &'static Resource, object: &Value) -> Vec<String> {
         match resource.kind {
             "Experiment" => self.rules.warnings(object),
+            "Pod" => stdin_warnings(object),
             _ => Vec::new(),
         }
     }
+}
+
+/// Who types to a container learns at once that nobody listens: it ends without a word.
+fn stdin_warnings(pod: &Value) -> Vec<String> {
+    let containers = pod["spec"]["containers"].as_array().into_iter().flatten();
+    let typed = containers.enumerate().filter(|(_, c)| c["stdin"] == true);
+    typed
+        .map(|(i, _)| {
+            format!(
+                "spec.containers[{i}].stdin: programs have no input here; start the pod without it, \
+                 and use kubectl exec -i"
+            )
+        })
+        .collect()
 }
 
 impl Admitter {

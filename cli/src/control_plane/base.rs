@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use diwan_db_manager::TrialTokens;
 use diwan_embedded::resource::SERVICES;
 use diwan_embedded::{Api, Options};
+use diwan_node::Runtime;
 use diwan_suggestion::{EarlyStoppers, Locate, Suggesters};
 use kube::Client;
 
@@ -27,7 +28,11 @@ pub(super) struct Base {
 
 impl Base {
     /// Opens the API on a folder, with admission in place.
-    pub(super) fn open(data: &Path, config: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn open(
+        data: &Path,
+        config: Option<&Path>,
+        runtime: &Runtime,
+    ) -> anyhow::Result<Self> {
         let file = config
             .map(ConfigFile::read)
             .transpose()?
@@ -36,6 +41,7 @@ impl Base {
         let rules = Rules {
             suggesters: Arc::new(Suggesters::with_images(by_address(api.clone()))),
             early_stoppers: Arc::new(EarlyStoppers::with_images(by_address(api.clone()))),
+            hands_checkpoints: matches!(runtime, Runtime::Processes),
         };
         let tokens = TrialTokens::open(&data.join("trial-tokens.key"));
         let tokens = Arc::new(tokens.context("can't prepare the tokens of trials")?);
@@ -79,7 +85,7 @@ impl Checker {
     /// Starts on a folder that goes with it.
     pub(crate) fn start(config: Option<&Path>) -> anyhow::Result<Self> {
         let folder = tempfile::Builder::new().prefix("diwan-").tempdir()?;
-        let client = Base::open(folder.path(), config)?.client;
+        let client = Base::open(folder.path(), config, &Runtime::Processes)?.client;
         Ok(Self {
             client,
             _folder: folder,

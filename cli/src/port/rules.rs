@@ -16,6 +16,8 @@ pub(crate) struct Rules {
     pub(crate) suggesters: Arc<Suggesters>,
     /// Those of early stopping.
     pub(crate) early_stoppers: Arc<EarlyStoppers>,
+    /// Whether trials can be handed checkpoints.
+    pub(crate) hands_checkpoints: bool,
 }
 
 impl Rules {
@@ -37,10 +39,19 @@ impl Rules {
             settings_errors: &|experiment| {
                 let mut errors = self.suggesters.settings_errors(experiment);
                 errors.extend(self.early_stoppers.settings_errors(experiment));
+                errors.extend(self.lacks_checkpoints(experiment));
                 errors
             },
         };
         validate_experiment(new, old, &context)
+    }
+
+    fn lacks_checkpoints(&self, experiment: &Experiment) -> Option<FieldError> {
+        let name = &experiment.spec.algorithm.as_ref()?.algorithm_name;
+        let detail = "its trials go on from each other's checkpoints, which containers of an engine \
+                      are not handed: leave --runtime out, or run it on a cluster";
+        (!self.hands_checkpoints && self.suggesters.continues(experiment))
+            .then(|| FieldError::invalid("spec.algorithm.algorithmName", name, detail))
     }
 
     /// What is odd about an experiment that was accepted.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use diwan_algorithms::{ALGORITHMS, find};
+use diwan_algorithms::{ALGORITHMS, Capability, find};
 use diwan_api::metadata::SUGGESTION_PORT;
 use diwan_api::{Experiment, FieldError, SearchSpace, Trial};
 
@@ -104,6 +104,13 @@ impl Suggesters {
             return service::refusal(experiment).into_iter().collect();
         }
         service::field_errors("spec.algorithm", algorithm, errors)
+    }
+
+    /// Whether a built-in algorithm lets trials begin with what earlier ones left.
+    pub fn continues(&self, experiment: &Experiment) -> bool {
+        let algorithm = service::algorithm_of(experiment);
+        self.outside(experiment).is_none()
+            && algorithm.is_ok_and(|algorithm| algorithm.supports.contains(&Capability::Continues))
     }
 
     /// The settings that have no effect on a built-in algorithm.
