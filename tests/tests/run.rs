@@ -226,6 +226,43 @@ fn ctrl_c_stops_a_run_with_130_and_leaves_nothing() {
 }
 
 #[test]
+fn ctrl_c_shows_what_was_found_and_how_to_go_on() {
+    let folder = folder();
+    let data = folder.path().join("data");
+    // One trial ends, the other stays.
+    let script = format!(
+        "mkdir {}/first && {{ echo loss=0.5; exit 0; }}\nsleep 1000",
+        folder.path().display()
+    );
+    let yaml = Experiment {
+        script: &script,
+        ..Experiment::default()
+    };
+    let file = file(folder.path(), &yaml.yaml());
+    let mut command = in_folder(Command::new("env"), folder.path());
+    command.arg("--default-signal=INT").arg(diwan());
+    command.args(["run", "--data"]).arg(&data).arg(&file);
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap())
+        .lines()
+        .map_while(Result::ok);
+    let is_found = |line: &String| line.contains("best loss=0.5");
+    lines.find(is_found).expect("a trial succeeds");
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+    kill(pid, Signal::SIGINT).unwrap();
+    let rest: Vec<String> = lines.collect();
+    let ran = Ran::from(child.wait_with_output().unwrap());
+    assert_eq!(ran.code, Some(130), "{ran:?}");
+    assert!(ran.stdout.contains("with loss=0.5"), "{}", ran.stdout);
+    let hint = format!("`diwan up --data {}` goes on with it", data.display());
+    assert!(rest.contains(&hint), "{rest:?}");
+}
+
+#[test]
 fn ctrl_c_while_a_run_starts_leaves_nothing() {
     stopped_by(Signal::SIGINT, |folder| data_folders(folder) > 0);
 }
