@@ -220,6 +220,10 @@ fn a_container_is_made_followed_and_removed() {
     let (record, log, asked) = pod.end();
     assert_eq!(log, "out\nerr\n");
     assert!(record.contains("\noom 0 main\nexit 0 137 0 "), "{record}");
+    // The end is waited for while other things are asked.
+    let (waits, asked): (Vec<String>, Vec<String>) =
+        asked.into_iter().partition(|path| path.ends_with("/wait"));
+    assert_eq!(waits, ["POST /containers/it/wait"]);
     assert_eq!(
         asked,
         [
@@ -227,7 +231,6 @@ fn a_container_is_made_followed_and_removed() {
             "POST /containers/create?name=it",
             "POST /containers/it/attach?stream=1&stdout=1&stderr=1",
             "POST /containers/it/start",
-            "POST /containers/it/wait",
             "GET /containers/it/json",
             "GET /containers/it/json",
             "DELETE /containers/it?force=1&v=1",
