@@ -153,9 +153,10 @@ fn claim(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
              volumeAttributesClassName for bound claims",
         ));
     }
+    // A claim may be bound to a volume that is larger than it asks for.
+    let size = |claim: &Value| Quantity::read(&claim["spec"]["resources"]["requests"]["storage"]);
     let held = Quantity::read(&old["status"]["capacity"]["storage"]);
-    let wanted = Quantity::read(&new["spec"]["resources"]["requests"]["storage"]);
-    if held > wanted && wanted.is_some() {
+    if size(new) < size(old) && size(new) < held {
         errors.push(FieldError::forbidden(
             "spec.resources.requests.storage",
             "field can not be less than status.capacity",
