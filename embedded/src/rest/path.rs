@@ -101,9 +101,9 @@ pub(super) fn parse(kinds: &Kinds, path: &str) -> Result<Route, Status> {
 
 /// Whether a path of discovery is about a group of built-in kinds.
 pub(super) fn is_builtin(kinds: &Kinds, path: &str) -> bool {
-    let group = path.split('/').nth(1);
+    let group = path.split('/').nth(1).unwrap_or_default();
     let mut rows = kinds.all().iter();
-    rows.any(|row| !row.custom && Some(row.group) == group)
+    review::GROUPS.contains(&group) || rows.any(|row| !row.custom && row.group == group)
 }
 
 /// What is not there: in the groups of custom kinds no page, elsewhere no resource.
