@@ -298,6 +298,9 @@ pub(crate) struct InNamespace<'a> {
 }
 
 impl Lookup for InNamespace<'_> {
+    fn pod(&self, name: &str) -> Option<Arc<Value>> {
+        self.api.get(&PODS, self.namespace, name)
+    }
     fn config_map(&self, name: &str) -> Option<Arc<Value>> {
         self.api.get(&CONFIG_MAPS, self.namespace, name)
     }

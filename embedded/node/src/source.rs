@@ -17,6 +17,8 @@ pub(crate) type Entries = BTreeMap<String, Vec<u8>>;
 
 /// Finds objects of the pod's namespace.
 pub(crate) trait Lookup {
+    /// The pod of that name.
+    fn pod(&self, name: &str) -> Option<Arc<Value>>;
     /// The ConfigMap of that name.
     fn config_map(&self, name: &str) -> Option<Arc<Value>>;
     /// The Secret of that name.

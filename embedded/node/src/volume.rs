@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::{
     VolumeProjection,
 };
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::claim;
 use crate::options::AccountToken;
@@ -54,9 +55,7 @@ pub(crate) fn make(
             read_only: false,
         });
     }
-    let files = files(volume, pod, settings, lookup)?;
-    let group = group(pod, settings);
-    payload::write(&folder, &files, group).map_err(|e| disk(&folder, &e))?;
+    write(&WRITING.lock(), volume, &folder, (pod, settings), lookup)?;
     Ok(Ready {
         path: folder,
         read_only: true,
@@ -66,20 +65,36 @@ pub(crate) fn make(
 /// Writes anew the volumes of a pod that runs and whose content has changed. Those that were not made
 /// are left out, and what is missing now stays as it was.
 pub(crate) fn refresh(pod: &Pod, settings: &Settings, lookup: &dyn Lookup) {
-    let group = group(pod, settings);
     for volume in pod.spec.volumes.iter().flatten() {
         let folder = settings.pod(&pod.uid).join("volumes").join(&volume.name);
+        let writing = WRITING.lock();
         if folder.is_symlink() || volume.empty_dir.is_some() || !payload::is_written(&folder) {
             continue;
         }
-        let written = files(volume, pod, settings, lookup).and_then(|files| {
-            payload::write(&folder, &files, group).map_err(|e| disk(&folder, &e))
-        });
-        if let Err(error) = written {
+        if let Err(error) = write(&writing, volume, &folder, (pod, settings), lookup) {
             let volume = &volume.name;
             tracing::debug!(pod.name, volume, %error, "cannot bring the volume up to date");
         }
     }
+}
+
+/// One volume is written after the other, each with what is now. The older of two that are written at the
+/// same time might else be there at the end, and what changes while a pod starts be missed.
+static WRITING: Mutex<()> = Mutex::new(());
+
+/// Writes the files of a volume.
+fn write(
+    _writing: &MutexGuard<'_, ()>,
+    volume: &Volume,
+    folder: &Path,
+    (pod, settings): (&Pod, &Settings),
+    lookup: &dyn Lookup,
+) -> Result<(), Refusal> {
+    let now = lookup.pod(&pod.name);
+    let now = now.filter(|object| object["metadata"]["uid"] == pod.uid.as_str());
+    let now = now.and_then(|object| Pod::read(object, &pod.node_name, pod.capacity).ok());
+    let files = files(volume, now.as_ref().unwrap_or(pod), settings, lookup)?;
+    payload::write(folder, &files, group(pod, settings)).map_err(|e| disk(folder, &e))
 }
 
 /// Whether a pod's volumes show its labels and annotations, or the ConfigMap or Secret of a name.

@@ -221,13 +221,10 @@ async fn volumes_follow_what_they_show() {
     let map = |text: &str| json!({ "metadata": { "name": "map" }, "data": { "a": text } });
     let api = &cluster.api;
     api.create(&CONFIG_MAPS, "default", map("A")).await.unwrap();
-    let (old, new) = (cluster.path("old"), cluster.path("new"));
+    let seen = cluster.path("seen");
     let script = format!(
-        "cat /diwan-test/a /diwan-test/pod/labels > {}; \
-         until test \"$(cat /diwan-test/a /diwan-test/pod/labels)\" = 'Bapp=\"new\"'; do sleep 0.01; done; \
-         touch {}",
-        old.display(),
-        new.display()
+        "while :; do cat /diwan-test/a /diwan-test/pod/labels > {0}.new; mv {0}.new {0}; sleep 0.01; done",
+        seen.display()
     );
     let mut container = shell("main", &script);
     container["volumeMounts"] = json!([{ "name": "all", "mountPath": "/diwan-test" }]);
@@ -240,25 +237,26 @@ async fn volumes_follow_what_they_show() {
     let volumes = json!([{ "name": "all", "projected": { "sources": sources } }]);
     let spec = json!({ "containers": [container], "volumes": volumes });
     cluster.pod("p", spec).await;
-    cluster.file(&old, |text| text == "Aapp=\"test\"").await;
-    let none = diwan_embedded::Subresource::None;
-    let change = |kind, name, change: fn(&mut serde_json::Value)| {
-        api.modify(kind, "default", name, none, move |object| {
-            change(object);
-            true
-        })
-    };
-    change(&CONFIG_MAPS, "map", |map| map["data"]["a"] = json!("B"))
-        .await
-        .unwrap();
-    change(&PODS, "p", |pod| {
-        pod["metadata"]["labels"]["app"] = json!("new");
-    })
-    .await
-    .unwrap();
-    let (phase, _) = cluster.ended("p").await;
-    assert_eq!(phase, "Succeeded");
-    assert!(new.exists());
+    cluster.file(&seen, |text| text == "Aapp=\"test\"").await;
+    // Both change at the same time, and what is now is there at the end.
+    for i in 0..40 {
+        let text = i.to_string();
+        let none = diwan_embedded::Subresource::None;
+        let set = |pointer: &'static str| {
+            let text = text.clone();
+            move |object: &mut serde_json::Value| {
+                *object.pointer_mut(pointer).unwrap() = json!(text);
+                true
+            }
+        };
+        let (map, label) = (set("/data/a"), set("/metadata/labels/app"));
+        let written = api.modify(&CONFIG_MAPS, "default", "map", none, map).await;
+        written.unwrap();
+        let written = api.modify(&PODS, "default", "p", none, label).await;
+        written.unwrap();
+        let wanted = format!("{i}app=\"{i}\"");
+        cluster.file(&seen, |found| found == wanted).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
