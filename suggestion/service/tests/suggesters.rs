@@ -212,6 +212,35 @@ async fn auto_says_what_it_chose_once_and_remembers_it() {
     assert_eq!((reply.note, reply.assignments.len()), (None, 1));
 }
 
+#[test]
+fn what_an_algorithm_lacks_and_what_it_ignores_is_said_before_it_is_asked() {
+    let texts = |errors: Vec<diwan_api::FieldError>| {
+        let texts = errors.iter().map(ToString::to_string);
+        texts.collect::<Vec<_>>()
+    };
+    let suggesters = Suggesters::default();
+    let given = [("n_population", "5"), ("resample_probabilty", "0.5")];
+    let lacking = experiment("pbt", &given);
+    assert_eq!(
+        texts(suggesters.settings_errors(&lacking)),
+        [
+            "spec.algorithm.algorithmSettings: Required value: suggestion_trial_dir, \
+             truncation_threshold"
+        ]
+    );
+    assert_eq!(
+        texts(suggesters.ignored_settings(&lacking)),
+        [
+            "spec.algorithm.algorithmSettings[1].name: Invalid value: \"resample_probabilty\": pbt \
+             does not know it, so it has no effect; there are n_population, random_state, \
+             resample_probability, suggestion_trial_dir, truncation_threshold"
+        ]
+    );
+    // Those of darts are handed to its trials.
+    let handed = experiment("darts", &[("num_epoch", "3")]);
+    assert_eq!(texts(suggesters.ignored_settings(&handed)), [""; 0]);
+}
+
 #[tokio::test]
 async fn wrong_settings_are_named_by_their_field() {
     let suggesters = Suggesters::default();
