@@ -1,6 +1,7 @@
 //! Deployments and ReplicaSets from outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use diwan_embedded::Subresource;
 use diwan_embedded::resource::{DEPLOYMENTS, PODS, REPLICA_SETS};
@@ -157,6 +158,14 @@ async fn a_pod_that_goes_is_replaced() {
         .to_owned();
     cluster.delete(&PODS, &name).await;
     cluster.gone(&PODS, &name).await;
+    // Until it has noticed, the Deployment still says that all is well.
+    let replaced = async {
+        while pods(&cluster).is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let replaced = tokio::time::timeout(Duration::from_mins(1), replaced).await;
+    replaced.unwrap();
     cluster.until(&DEPLOYMENTS, "web", is_rolled_out).await;
     assert_eq!(pods(&cluster).len(), 1);
 }
