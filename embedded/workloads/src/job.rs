@@ -154,7 +154,7 @@ impl Worker {
         let live: HashSet<&str> = jobs.iter().map(|job| metadata(job, "uid")).collect();
         self.jobs.retain(|uid, _| live.contains(uid.as_str()));
         for job in jobs {
-            self.job(job);
+            self.take(job);
         }
         // What pods did between two watches nobody has told: all Jobs are looked at.
         let all: Vec<String> = self.jobs.keys().cloned().collect();
@@ -202,10 +202,17 @@ impl Worker {
     }
 
     fn job(&mut self, job: Arc<Value>) {
+        if let Some(uid) = self.take(job) {
+            self.plan(&uid);
+        }
+    }
+
+    /// Takes a Job over as it is now; returns which, if that is new.
+    fn take(&mut self, job: Arc<Value>) -> Option<String> {
         let uid = metadata(&job, "uid").to_owned();
         match self.jobs.get_mut(&uid) {
             Some(entry) if is_newer(&job, &entry.job) => entry.job = job,
-            Some(_) => return,
+            Some(_) => return None,
             None => {
                 let attempts = self.pods.get(&uid).into_iter().flat_map(HashMap::values);
                 let next = attempts
@@ -225,7 +232,7 @@ impl Worker {
                 self.jobs.insert(uid.clone(), entry);
             }
         }
-        self.plan(&uid);
+        Some(uid)
     }
 
     fn wake(&mut self) {
