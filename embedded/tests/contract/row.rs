@@ -35,17 +35,6 @@ struct Kind {
     object: Value,
     /// `$change`: a merge patch on it that is allowed.
     change: Value,
-    /// Why and how this API answers otherwise, by the name of the row.
-    #[serde(default)]
-    differs: BTreeMap<String, Difference>,
-}
-
-/// A deliberate difference in one of the rows that are sent for each kind.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Difference {
-    why: String,
-    ours: Value,
 }
 
 /// Requests that follow one another.
@@ -71,8 +60,6 @@ pub(crate) struct Scenario {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Row {
-    /// Names the row where kinds tell how they differ.
-    name: Option<String>,
     /// Method and path with parameters. `$ns` is the namespace, other words are the topic's or
     /// were saved by rows before.
     pub(crate) request: String,
@@ -182,12 +169,6 @@ impl Kind {
         scenario.words.insert("path".to_owned(), self.path.clone());
         for (word, object) in [("object", &self.object), ("change", &self.change)] {
             scenario.objects.insert(word.to_owned(), object.clone());
-        }
-        for row in &mut scenario.rows {
-            let difference = row.name.as_ref().and_then(|name| self.differs.get(name));
-            if let Some(Difference { why, ours }) = difference.cloned() {
-                (row.differs, row.ours) = (Some(why), ours);
-            }
         }
         scenario
     }
