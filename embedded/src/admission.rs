@@ -57,11 +57,12 @@ pub(crate) fn check_change(
     if resource != &PERSISTENT_VOLUME_CLAIMS || old["status"]["phase"] != "Bound" {
         return Ok(());
     }
-    let size = |claim: &Value| Quantity::read(&claim["spec"]["resources"]["requests"]["storage"]);
+    if Quantity::of_claim(new) <= Quantity::of_claim(old) {
+        return Ok(());
+    }
     let class = new["spec"]["storageClassName"].as_str().unwrap_or_default();
     let class = api.get(&STORAGE_CLASSES, "", class);
-    let may_grow = class.is_some_and(|class| class["allowVolumeExpansion"] == true);
-    if may_grow || size(new) <= size(old) {
+    if class.is_some_and(|class| class["allowVolumeExpansion"] == true) {
         return Ok(());
     }
     let why = "only dynamically provisioned pvc can be resized and the storageclass that provisions \

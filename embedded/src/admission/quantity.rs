@@ -83,6 +83,11 @@ impl Quantity {
         })
     }
 
+    /// The storage that a claim asks for.
+    pub(crate) fn of_claim(claim: &serde_json::Value) -> Option<Self> {
+        Self::read(&claim["spec"]["resources"]["requests"]["storage"])
+    }
+
     /// Reads an amount in an object: a text, or a number.
     pub(crate) fn read(value: &serde_json::Value) -> Option<Self> {
         match value {

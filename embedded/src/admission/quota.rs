@@ -118,8 +118,7 @@ fn charge_pod(pod: &Value, amounts: &mut Amounts) {
 fn charge_claim(claim: &Value, amounts: &mut Amounts) {
     let one = Quantity::units(1);
     plus(amounts, "persistentvolumeclaims", one);
-    let storage = Quantity::read(&claim["spec"]["resources"]["requests"]["storage"]);
-    let storage = storage.unwrap_or(Quantity::ZERO);
+    let storage = Quantity::of_claim(claim).unwrap_or(Quantity::ZERO);
     plus(amounts, "requests.storage", storage);
     if let Some(class) = claim["spec"]["storageClassName"].as_str() {
         let of_class = |name: &str| format!("{class}.storageclass.storage.k8s.io/{name}");

@@ -101,7 +101,7 @@ fn changed(
 ) -> Result<Response<Body>, Status> {
     let mut response = read::write(call, 200, object)?;
     reply::warn(&mut response, warnings);
-    let advice = advice::of_any(call.target.resource, &object.value());
+    let advice = advice::of_changed(call.target.resource, object);
     reply::warn(&mut response, &advice);
     Ok(response)
 }

@@ -6,13 +6,21 @@ use super::label;
 use crate::{
     metadata,
     resource::{Resource, SERVICES},
+    store::Object,
 };
 
-/// Warnings about any object that is written.
-pub(crate) fn of_any(resource: &Resource, object: &Value) -> Vec<String> {
-    let spec = &object["spec"];
-    let is_headless = resource == &SERVICES && spec["clusterIP"] == "None";
-    if is_headless && spec["sessionAffinity"] == "ClientIP" {
+/// Warnings about an object that was changed.
+pub(crate) fn of_changed(resource: &Resource, object: &Object) -> Vec<String> {
+    if resource == &SERVICES {
+        of_service(&object.value())
+    } else {
+        Vec::new()
+    }
+}
+
+fn of_service(service: &Value) -> Vec<String> {
+    let spec = &service["spec"];
+    if spec["clusterIP"] == "None" && spec["sessionAffinity"] == "ClientIP" {
         vec!["spec.SessionAffinity is ignored for headless services".to_owned()]
     } else {
         Vec::new()
@@ -26,7 +34,8 @@ pub(crate) fn of(resource: &Resource, object: &Value) -> Vec<String> {
         ("apps" | "batch", "Job" | "CronJob" | "Deployment" | "ReplicaSet" | "StatefulSet") => {
             "Pod names and hostnames"
         }
-        _ => return of_any(resource, object),
+        ("", "Service") => return of_service(object),
+        _ => return Vec::new(),
     };
     let wrong = label(metadata::name(object)).into_iter();
     wrong

@@ -154,9 +154,9 @@ fn claim(old: &Value, new: &Value, errors: &mut Vec<FieldError>) {
         ));
     }
     // A claim may be bound to a volume that is larger than it asks for.
-    let size = |claim: &Value| Quantity::read(&claim["spec"]["resources"]["requests"]["storage"]);
+    let (was, is) = (Quantity::of_claim(old), Quantity::of_claim(new));
     let held = Quantity::read(&old["status"]["capacity"]["storage"]);
-    if size(new) < size(old) && size(new) < held {
+    if is < was && is < held {
         errors.push(FieldError::forbidden(
             "spec.resources.requests.storage",
             "field can not be less than status.capacity",
